@@ -1,0 +1,1 @@
+//! Object mapping, conflict graph, apply lanes and safe mode.

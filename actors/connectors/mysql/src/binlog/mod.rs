@@ -1,0 +1,1 @@
+//! Following and decoding the binary log.

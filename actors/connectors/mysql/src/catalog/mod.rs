@@ -1,0 +1,1 @@
+//! Reading definitions and server properties.

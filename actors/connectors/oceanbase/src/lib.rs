@@ -1,0 +1,1 @@
+//! OceanBase connector: destination dialect, fences and prechecks.

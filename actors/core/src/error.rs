@@ -1,0 +1,86 @@
+//! The error that crosses connector traits.
+
+use std::{error::Error as StdError, fmt};
+
+use oms_types::{Disposition, ErrorCode};
+
+/// What went wrong, in public terms.
+///
+/// The detail names the object (table, statement kind, position) and never holds row values or
+/// secrets, because it is logged and shown in the API. Row values that a user asked for travel in
+/// results, not in failures.
+#[derive(Debug)]
+pub struct Failure {
+    code: ErrorCode,
+    detail: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure with its code and the detail that makes it actionable.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            source: None,
+        }
+    }
+
+    /// Adds the error that caused it.
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Puts words in front of the detail, for example the table that was being worked on.
+    pub fn context(mut self, words: impl fmt::Display) -> Self {
+        self.detail = format!("{words}: {}", self.detail);
+        self
+    }
+
+    /// Its public code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The detail.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What a component does about it.
+    pub fn disposition(&self) -> Disposition {
+        self.code.disposition()
+    }
+
+    /// Whether trying again may help without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        self.disposition() == Disposition::Retry
+    }
+
+    /// Whether a newer owner exists.
+    pub fn is_fenced(&self) -> bool {
+        self.disposition() == Disposition::Fenced
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.code, self.code.title(), self.detail)?;
+        let mut cause = self.source.as_deref().map(|e| e as &dyn StdError);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !self.detail.contains(&text) {
+                write!(f, ": {text}")?;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}

@@ -1,0 +1,199 @@
+//! Writing, fenced.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oms_types::{ClaimNumber, ComponentId, Epoch};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ApplyCheckpoint, ChunkRange, Failure, LaneState, Position, Row, TableName, TablePair, TableSchema,
+};
+
+/// A database that rows are written to. Cheap to share.
+///
+/// The destination keeps, in a hidden table of its own, one row per (component, lane) with the
+/// owner's epoch, the number of its claim and the lane's [`LaneState`]. Every transaction that
+/// writes rows updates such a row under the condition that epoch and claim are still the writer's,
+/// *in the same transaction*. A transaction of a former owner therefore cannot commit, and position
+/// and data commit together.
+#[async_trait]
+pub trait Sink: Send + Sync + std::fmt::Debug {
+    /// The definitions of the tables, in the order asked for; `None` for one that does not exist.
+    async fn load_tables(&self, names: &[TableName]) -> Result<Vec<Option<TableSchema>>, Failure>;
+
+    /// Whether the table holds any row.
+    async fn has_rows(&self, name: &TableName) -> Result<bool, Failure>;
+
+    /// Executes one statement of a schema migration in a database (none for CREATE DATABASE).
+    /// The caller makes statements idempotent.
+    async fn execute_ddl(&self, database: Option<&str>, statement: &str) -> Result<(), Failure>;
+
+    /// Takes over writing for a component.
+    ///
+    /// Raises epoch and claim number on all of the component's rows and waits until transactions of
+    /// earlier claims have ended, so that what the claim reads afterwards is final. Claiming again
+    /// with the same epoch is how an owner reconnects; its earlier claim is fenced too.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0004` when a higher epoch has claimed already.
+    async fn claim(&self, token: ClaimToken, options: SinkOptions) -> Result<Arc<dyn Claim>, Failure>;
+
+    /// Removes everything that the sink keeps for a component. Idempotent.
+    async fn forget(&self, component: &ComponentId) -> Result<(), Failure>;
+
+    /// A reader of the destination's rows, for verification. Values come as the source's reader
+    /// would give them for the destination's definition.
+    async fn open_snapshot(&self) -> Result<Box<dyn crate::SnapshotReader>, Failure>;
+}
+
+/// Who claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimToken {
+    /// The component.
+    pub component: ComponentId,
+    /// The epoch under which the metadata assigned it to this owner.
+    pub epoch: Epoch,
+}
+
+/// What a claim will write.
+#[derive(Clone, Debug)]
+pub struct SinkOptions {
+    /// The tables; [`RowOp::table`] counts in this list.
+    pub tables: Arc<Vec<TablePair>>,
+    /// Number of lanes that will be used: 0 to `lanes - 1`.
+    pub lanes: u32,
+}
+
+/// A lane: one ordered stream of destination transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LaneId(pub u32);
+
+/// The right to write for a component until somebody claims after us.
+#[async_trait]
+pub trait Claim: Send + Sync + std::fmt::Debug {
+    /// The number of this claim within the epoch.
+    fn number(&self) -> ClaimNumber;
+
+    /// What was applied, as of this claim. `None`: nothing ever.
+    async fn checkpoint(&self) -> Result<Option<ApplyCheckpoint>, Failure>;
+
+    /// Writes the first checkpoint of a component that has none. Refused if there is one.
+    async fn initialize(&self, state: &LaneState) -> Result<(), Failure>;
+
+    /// The writer of a lane, on its own connection. At most one per lane at a time.
+    async fn applier(&self, lane: LaneId) -> Result<Box<dyn Applier>, Failure>;
+
+    /// A writer of import chunks, on its own connection. Any number at a time.
+    async fn chunk_writer(&self) -> Result<Box<dyn ChunkWriter>, Failure>;
+
+    /// The receipts of a table's chunks, by chunk number.
+    async fn receipts(&self, table: &TableName) -> Result<Vec<ChunkReceipt>, Failure>;
+
+    /// Removes all rows of a destination table and its receipts, in fenced transactions of bounded
+    /// size (never TRUNCATE, which a former owner could execute too late).
+    async fn clear_table(&self, table: u32) -> Result<(), Failure>;
+}
+
+/// What is done when the destination is not as the change expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyMode {
+    /// An insert finds no row, an update and a delete exactly one; anything else is an error.
+    Strict,
+    /// Replaying changes over rows that may already contain them: inserts replace, updates delete
+    /// the old and replace the new row, deletes of a missing row are nothing. Tables without a key
+    /// are never written in this mode.
+    Safe,
+}
+
+/// A change of a destination row, still in the source's columns.
+#[derive(Clone, Debug)]
+pub struct RowOp {
+    /// Index in [`SinkOptions::tables`].
+    pub table: u32,
+    /// How strict.
+    pub mode: ApplyMode,
+    /// The row before: of updates and deletes.
+    pub before: Option<Row>,
+    /// The row after: of inserts and updates.
+    pub after: Option<Row>,
+}
+
+/// Writes the transactions of one lane.
+///
+/// `begin`, any number of `write`, then `commit` or `rollback`. After an error the transaction is
+/// void and the applier must be dropped; the component claims again. An error with
+/// `OMS-APPLY-0005` means that the commit may or may not have happened: claiming again settles it.
+#[async_trait]
+pub trait Applier: Send {
+    /// Begins a destination transaction and locks the lane's fence row.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0004` when this claim is no longer the latest.
+    async fn begin(&mut self) -> Result<(), Failure>;
+
+    /// Applies changes in order. May be called often in one transaction; memory is bounded by the
+    /// call's arguments.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0001`/`-0002` in strict mode, naming table and key columns (not values).
+    async fn write(&mut self, ops: &[RowOp]) -> Result<(), Failure>;
+
+    /// Writes the lane's state and commits; durable as far as the destination is.
+    async fn commit(&mut self, state: &LaneState) -> Result<(), Failure>;
+
+    /// Gives the transaction up.
+    async fn rollback(&mut self) -> Result<(), Failure>;
+}
+
+/// What to do with rows that are at the destination already when a chunk is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingRows {
+    /// There can be none but those of a concurrent chunk: a row replaces what has one of its keys.
+    Replace,
+    /// Keep what is there and report the conflict.
+    Ignore,
+}
+
+/// A chunk that was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkReceipt {
+    /// The source table.
+    pub table: TableName,
+    /// Number of the chunk in the table, from 0.
+    pub number: u64,
+    /// Its range.
+    pub range: ChunkRange,
+    /// Rows it had.
+    pub rows: u64,
+    /// Bytes it had.
+    pub bytes: u64,
+    /// For a table read in one consistent snapshot: the snapshot's position.
+    pub snapshot: Option<Position>,
+}
+
+/// The result of writing part of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOutcome {
+    /// Rows written.
+    pub written: u64,
+    /// Rows that were not written because a row with their key was there (policy `Ignore`).
+    pub kept: u64,
+}
+
+/// Writes import chunks: `begin`, any number of `write`, `commit`. Rows and receipt commit
+/// together. After an error the chunk is void and the writer must be dropped.
+#[async_trait]
+pub trait ChunkWriter: Send {
+    /// Begins a chunk of a table and locks the fence.
+    async fn begin(&mut self, table: u32, existing: ExistingRows) -> Result<(), Failure>;
+
+    /// Inserts rows of the source's definition.
+    async fn write(&mut self, rows: &[Row]) -> Result<WriteOutcome, Failure>;
+
+    /// Writes the receipt and commits.
+    async fn commit(&mut self, receipt: &ChunkReceipt) -> Result<(), Failure>;
+}

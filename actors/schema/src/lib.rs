@@ -1,0 +1,1 @@
+//! Table definitions, type mapping and dialect translation.

@@ -1,0 +1,1 @@
+//! Supervised component actors: store, full import, incremental synchronization, verification.

@@ -1,0 +1,1 @@
+//! Comparing both sides row by row: chunks, re-checks, correction statements.

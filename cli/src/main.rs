@@ -1,0 +1,2 @@
+//! The omsnode command.
+fn main() {}

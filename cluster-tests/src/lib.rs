@@ -1,0 +1,1 @@
+//! Testbed with real servers, end-to-end tests, fault injection and benches.

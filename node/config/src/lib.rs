@@ -1,0 +1,1 @@
+//! Node configuration: TOML file, environment, flags.

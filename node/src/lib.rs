@@ -1,0 +1,1 @@
+//! The daemon: API services, controller, node agent and the wiring of connectors.

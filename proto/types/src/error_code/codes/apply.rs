@@ -1,0 +1,28 @@
+//! Applying changes to the destination.
+
+area! {
+    ROW_MISSING = "OMS-APPLY-0001", StopAndAsk, "the row to change is not at the destination",
+        "An update or delete of the source found no row, or another number of rows, at the destination.",
+        "Somebody else writes to the destination, or rows were removed there. Verify the table, repair it with the correction statements, then resume.";
+    ROW_EXISTS = "OMS-APPLY-0002", StopAndAsk, "the row to insert exists already",
+        "An insert of the source met a row with the same key at the destination.",
+        "Somebody else writes to the destination. Verify the table, repair it with the correction statements, then resume.";
+    DDL_NOT_FOLLOWED = "OMS-APPLY-0003", StopAndAsk, "a table of the project was changed by DDL",
+        "The source executed a statement that changes the definition of a migrated table; this project does not follow DDL.",
+        "Apply the change to the destination by hand if it is wanted, then recreate the project, or exclude the table.";
+    FENCED = "OMS-APPLY-0004", Fenced, "another owner has taken over",
+        "A newer owner of this component has claimed the destination.",
+        "Nothing: the newer owner continues. If no newer owner is running, restart the component.";
+    COMMIT_UNKNOWN = "OMS-APPLY-0005", Retry, "the outcome of a commit is unknown",
+        "The connection to the destination broke while a transaction was being committed.",
+        "Nothing: the component claims again and reads from the destination what was committed.";
+    POSITION_BEHIND_STORE = "OMS-APPLY-0006", StopAndAsk, "the change log does not reach back to the checkpoint",
+        "The Store no longer holds the changes that follow the destination's checkpoint.",
+        "If the source still has its log the Store can start from the checkpoint; otherwise import the tables again.";
+    PARTIAL_IMAGE = "OMS-APPLY-0007", StopAndAsk, "a change does not carry the columns it needs",
+        "The source writes partial row images (binlog_row_image other than FULL) and a column that is needed here is absent.",
+        "Set binlog_row_image=FULL at the source.";
+    INTERNAL = "OMS-APPLY-0008", Bug, "the applier met an impossible state",
+        "An invariant of the applier was broken.",
+        "Report it with the component's log.";
+}

@@ -1,0 +1,19 @@
+//! Schema migration.
+
+area! {
+    OBJECT_FAILED = "OMS-SCHEMA-0001", StopAndAsk, "objects could not be created",
+        "The destination refused the statement of one or more objects.",
+        "List them with `omsnode project objects`; retry, edit or skip each by name.";
+    TYPE_NOT_SUPPORTED = "OMS-SCHEMA-0002", StopAndAsk, "a column type is not supported",
+        "The destination has no type that holds the values of the source's type exactly.",
+        "Exclude the table, or create it by hand with a suitable type and skip the object.";
+    ENGINE_NOT_SUPPORTED = "OMS-SCHEMA-0003", StopAndAsk, "a storage engine is not supported",
+        "The table is not transactional, so its changes and its rows cannot be read consistently.",
+        "Convert the table to InnoDB or exclude it.";
+    STATEMENT_NOT_UNDERSTOOD = "OMS-SCHEMA-0004", StopAndAsk, "a table definition is not understood",
+        "The source's definition holds a construct that the converter does not know.",
+        "Edit the object's statement by hand, or exclude the table, and report the definition.";
+    DEFINITION_DIFFERS = "OMS-SCHEMA-0005", StopAndAsk, "the table's definition changed since it was read",
+        "A row event or a query shows other columns than the definition that was read.",
+        "Recreate the project, or exclude the table.";
+}

@@ -1,0 +1,13 @@
+//! Full verification.
+
+area! {
+    DIFFERENCES = "OMS-VERIFY-0001", StopAndAsk, "both sides differ",
+        "Rows differ after all re-checks.",
+        "List them with `omsnode project diff`, apply the correction statements, then verify the differences again.";
+    TOO_MANY_DIFFERENCES = "OMS-VERIFY-0002", StopAndAsk, "too many differences",
+        "The number of differing rows reached its limit, so the scan of the table stopped.",
+        "Import the table again, or raise `verify.max_differences`.";
+    TABLE_NOT_COMPARABLE = "OMS-VERIFY-0003", StopAndAsk, "the table cannot be compared",
+        "Columns that exist at one side only, or types without a common meaning.",
+        "Map or exclude the columns.";
+}

@@ -1,0 +1,1 @@
+//! Consensus on metadata: openraft embedded over an omsnode key-value engine.

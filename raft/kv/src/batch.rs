@@ -51,17 +51,27 @@ impl WriteBatch {
 
     /// Inserts or replaces a record.
     pub fn put<S: KeySpace>(&mut self, key: &S::Key, value: &S::Value) -> &mut Self {
-        self.push(Operation::Put { space: S::ID, key: key.encode(), value: S::encode(value) })
+        self.push(Operation::Put {
+            space: S::ID,
+            key: key.encode(),
+            value: S::encode(value),
+        })
     }
 
     /// Removes a record.
     pub fn delete<S: KeySpace>(&mut self, key: &S::Key) -> &mut Self {
-        self.push(Operation::Delete { space: S::ID, key: key.encode() })
+        self.push(Operation::Delete {
+            space: S::ID,
+            key: key.encode(),
+        })
     }
 
     /// Removes every record in a range of keys.
     pub fn delete_range<S: KeySpace>(&mut self, range: impl RangeBounds<S::Key>) -> &mut Self {
-        self.push(Operation::DeleteRange { space: S::ID, range: KeyRange::of(range) })
+        self.push(Operation::DeleteRange {
+            space: S::ID,
+            range: KeyRange::of(range),
+        })
     }
 
     /// Adds an already encoded operation.
@@ -86,7 +96,12 @@ impl WriteBatch {
             };
             for (what, size, limit) in [("key", key, MAX_KEY_BYTES), ("value", value, MAX_VALUE_BYTES)] {
                 if size > limit {
-                    return Err(KvError::TooLarge { what, space: space.number(), size, limit });
+                    return Err(KvError::TooLarge {
+                        what,
+                        space: space.number(),
+                        size,
+                        limit,
+                    });
                 }
             }
         }

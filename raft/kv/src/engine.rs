@@ -42,12 +42,18 @@ pub struct ScanLimit {
 
 impl ScanLimit {
     /// No limit: only for ranges known to be small.
-    pub const NONE: Self = Self { records: usize::MAX, bytes: usize::MAX };
+    pub const NONE: Self = Self {
+        records: usize::MAX,
+        bytes: usize::MAX,
+    };
 
     /// At most this many records.
     #[must_use]
     pub const fn records(records: usize) -> Self {
-        Self { records, bytes: usize::MAX }
+        Self {
+            records,
+            bytes: usize::MAX,
+        }
     }
 }
 
@@ -75,7 +81,8 @@ pub trait KvEngine: Send + Sync + 'static {
     fn get(&self, space: SpaceId, key: &[u8]) -> KvResult<Option<Vec<u8>>>;
 
     /// Records in a range, in the order asked for, until the limit.
-    fn scan(&self, space: SpaceId, range: &KeyRange, order: Order, limit: ScanLimit) -> KvResult<Vec<Record>>;
+    fn scan(&self, space: SpaceId, range: &KeyRange, order: Order, limit: ScanLimit)
+    -> KvResult<Vec<Record>>;
 
     /// Applies a batch. An error other than [`KvError::TooLarge`] leaves it unknown whether the batch
     /// took effect.
@@ -106,7 +113,9 @@ pub trait TypedKv {
 
 impl<E: KvEngine + ?Sized> TypedKv for E {
     fn read<S: KeySpace>(&self, key: &S::Key) -> KvResult<Option<S::Value>> {
-        self.get(S::ID, &key.encode())?.map(|value| decode_value::<S>(&value)).transpose()
+        self.get(S::ID, &key.encode())?
+            .map(|value| decode_value::<S>(&value))
+            .transpose()
     }
 
     fn read_range<S: KeySpace>(
@@ -133,11 +142,16 @@ fn edge<S: KeySpace, E: KvEngine + ?Sized>(engine: &E, order: Order) -> KvResult
 }
 
 fn decode_record<S: KeySpace>(record: &Record) -> KvResult<(S::Key, S::Value)> {
-    let key = S::Key::decode(&record.0)
-        .ok_or_else(|| KvError::Undecodable { space: S::NAME, detail: "the key is malformed".to_owned() })?;
+    let key = S::Key::decode(&record.0).ok_or_else(|| KvError::Undecodable {
+        space: S::NAME,
+        detail: "the key is malformed".to_owned(),
+    })?;
     Ok((key, decode_value::<S>(&record.1)?))
 }
 
 fn decode_value<S: KeySpace>(bytes: &[u8]) -> KvResult<S::Value> {
-    S::decode(bytes).map_err(|detail| KvError::Undecodable { space: S::NAME, detail })
+    S::decode(bytes).map_err(|detail| KvError::Undecodable {
+        space: S::NAME,
+        detail,
+    })
 }

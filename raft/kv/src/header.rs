@@ -31,7 +31,9 @@ impl DataHeader {
             return None;
         }
         let format = body.strip_prefix(MAGIC.as_slice())?;
-        Some(Self { format: u32::from_be_bytes(format.try_into().ok()?) })
+        Some(Self {
+            format: u32::from_be_bytes(format.try_into().ok()?),
+        })
     }
 }
 

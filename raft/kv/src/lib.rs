@@ -21,7 +21,7 @@ mod space;
 pub mod testing;
 
 pub use batch::{Operation, WriteBatch};
-pub use engine::{Durability, KvEngine, Order, Record, ScanLimit, TypedKv, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use engine::{Durability, KvEngine, MAX_KEY_BYTES, MAX_VALUE_BYTES, Order, Record, ScanLimit, TypedKv};
 pub use error::{KvError, KvResult};
 pub use header::DataHeader;
 pub use memory::MemoryEngine;

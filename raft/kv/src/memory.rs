@@ -46,14 +46,22 @@ impl MemoryEngine {
             apply(&mut durable, batch)?;
         }
         Ok(Self {
-            inner: Arc::new(RwLock::new(Inner { live: durable.clone(), durable, ..Inner::default() })),
+            inner: Arc::new(RwLock::new(Inner {
+                live: durable.clone(),
+                durable,
+                ..Inner::default()
+            })),
         })
     }
 
     /// Batches that a power cut could lose now.
     #[must_use]
     pub fn buffered_batches(&self) -> usize {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner).buffered.len()
+        self.inner
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .buffered
+            .len()
     }
 
     /// From now on every write and sync fails, as on a broken disk.
@@ -63,14 +71,22 @@ impl MemoryEngine {
 }
 
 fn stopped(cause: &str) -> KvError {
-    KvError::Stopped { cause: cause.to_owned() }
+    KvError::Stopped {
+        cause: cause.to_owned(),
+    }
 }
 
 fn apply(map: &mut Map, batch: &WriteBatch) -> KvResult<()> {
     let net = batch.net_effect(|space, range| {
-        Ok(map.range(range.in_space(space)).map(|(key, _)| key.clone()).collect())
+        Ok(map
+            .range(range.in_space(space))
+            .map(|(key, _)| key.clone())
+            .collect())
     })?;
-    let net: Vec<_> = net.into_iter().map(|(key, value)| (key, value.map(<[u8]>::to_vec))).collect();
+    let net: Vec<_> = net
+        .into_iter()
+        .map(|(key, value)| (key, value.map(<[u8]>::to_vec)))
+        .collect();
     for (key, value) in net {
         match value {
             Some(value) => map.insert(key, value),
@@ -91,7 +107,9 @@ impl Inner {
     }
 
     fn writable(&self) -> KvResult<()> {
-        self.failing.as_deref().map_or(Ok(()), |cause| Err(stopped(cause)))
+        self.failing
+            .as_deref()
+            .map_or(Ok(()), |cause| Err(stopped(cause)))
     }
 }
 
@@ -101,7 +119,13 @@ impl KvEngine for MemoryEngine {
         Ok(inner.live.get(&prefixed(space, key)).cloned())
     }
 
-    fn scan(&self, space: SpaceId, range: &KeyRange, order: Order, limit: ScanLimit) -> KvResult<Vec<Record>> {
+    fn scan(
+        &self,
+        space: SpaceId,
+        range: &KeyRange,
+        order: Order,
+        limit: ScanLimit,
+    ) -> KvResult<Vec<Record>> {
         if range.is_empty() {
             return Ok(Vec::new());
         }

@@ -76,7 +76,10 @@ impl KeyCodec for (u64, u32) {
     }
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (high, low) = bytes.split_at_checked(8)?;
-        Some((u64::from_be_bytes(high.try_into().ok()?), u32::from_be_bytes(low.try_into().ok()?)))
+        Some((
+            u64::from_be_bytes(high.try_into().ok()?),
+            u32::from_be_bytes(low.try_into().ok()?),
+        ))
     }
 }
 
@@ -102,12 +105,18 @@ impl KeyRange {
     /// Every key of the space.
     #[must_use]
     pub fn all() -> Self {
-        Self { start: Bound::Unbounded, end: Bound::Unbounded }
+        Self {
+            start: Bound::Unbounded,
+            end: Bound::Unbounded,
+        }
     }
 
     /// The encoded form of a range of typed keys.
     pub fn of<K: KeyCodec>(range: impl RangeBounds<K>) -> Self {
-        Self { start: range.start_bound().map(K::encode), end: range.end_bound().map(K::encode) }
+        Self {
+            start: range.start_bound().map(K::encode),
+            end: range.end_bound().map(K::encode),
+        }
     }
 
     /// True when no key can be inside, judged by the bounds alone.

@@ -19,7 +19,13 @@ struct Progress {
 impl GroupSync {
     /// Everything up to `durable` is on disk already.
     pub(super) fn new(durable: u64) -> Self {
-        Self { progress: Mutex::new(Progress { durable, running: false }), changed: Condvar::new() }
+        Self {
+            progress: Mutex::new(Progress {
+                durable,
+                running: false,
+            }),
+            changed: Condvar::new(),
+        }
     }
 
     /// Returns once `sequence` is durable. `harden` makes everything applied so far durable and returns
@@ -28,7 +34,10 @@ impl GroupSync {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         while progress.durable < sequence {
             if progress.running {
-                progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+                progress = self
+                    .changed
+                    .wait(progress)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             progress.running = true;
@@ -83,14 +92,22 @@ mod tests {
                 writer.join().unwrap().unwrap();
             }
         });
-        assert_eq!(syncs.load(Ordering::SeqCst), 2, "one for the first, one for all the others");
+        assert_eq!(
+            syncs.load(Ordering::SeqCst),
+            2,
+            "one for the first, one for all the others"
+        );
     }
 
     #[test]
     fn a_failed_sync_acknowledges_nobody() {
         let group = GroupSync::new(7);
         assert!(group.wait_for(7, || Ok(0)).is_ok());
-        let broken = || Err(KvError::Stopped { cause: "disk".to_owned() });
+        let broken = || {
+            Err(KvError::Stopped {
+                cause: "disk".to_owned(),
+            })
+        };
         assert!(group.wait_for(8, broken).is_err());
         assert!(group.wait_for(8, broken).is_err());
         assert!(group.wait_for(8, || Ok(8)).is_ok());

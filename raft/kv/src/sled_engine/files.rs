@@ -63,7 +63,13 @@ impl DataFiles {
     pub(super) fn open(folder: &Path, sync: Arc<dyn FileSync>) -> KvResult<Self> {
         let database = folder.join("db");
         let open_database = File::open(&database).map_err(failed("open", &database))?;
-        Ok(Self { blobs: folder.join("blobs"), folder: folder.to_path_buf(), database, open_database, sync })
+        Ok(Self {
+            blobs: folder.join("blobs"),
+            folder: folder.to_path_buf(),
+            database,
+            open_database,
+            sync,
+        })
     }
 
     /// Syncs every file and folder: after opening, when anything may be new.
@@ -75,11 +81,17 @@ impl DataFiles {
     /// Syncs what a flush of sled may have changed: the database file, blob files (sled moves oversized
     /// pages there), and the names.
     pub(super) fn sync_changed(&self) -> KvResult<()> {
-        self.sync.sync_file(&self.open_database, &self.database).map_err(failed("sync", &self.database))?;
+        self.sync
+            .sync_file(&self.open_database, &self.database)
+            .map_err(failed("sync", &self.database))?;
         if self.blobs.is_dir() && self.sync_files_of(&self.blobs)? > 0 {
-            self.sync.sync_dir(&self.blobs).map_err(failed("sync", &self.blobs))?;
+            self.sync
+                .sync_dir(&self.blobs)
+                .map_err(failed("sync", &self.blobs))?;
         }
-        self.sync.sync_dir(&self.folder).map_err(failed("sync", &self.folder))
+        self.sync
+            .sync_dir(&self.folder)
+            .map_err(failed("sync", &self.folder))
     }
 
     fn sync_files_of(&self, folder: &Path) -> KvResult<usize> {

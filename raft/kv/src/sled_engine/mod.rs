@@ -34,7 +34,11 @@ pub struct SledOptions {
 
 impl Default for SledOptions {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, lock_wait: Duration::from_secs(3), sync: Arc::new(OsFileSync) }
+        Self {
+            cache_bytes: 64 << 20,
+            lock_wait: Duration::from_secs(3),
+            sync: Arc::new(OsFileSync),
+        }
     }
 }
 
@@ -101,7 +105,10 @@ impl SledEngine {
         options: &SledOptions,
         acknowledged: Option<u64>,
     ) -> KvResult<(StoredState, DataFiles, Witness, PathBuf)> {
-        let damaged = |detail: String| KvError::Damaged { path: path.clone(), detail };
+        let damaged = |detail: String| KvError::Damaged {
+            path: path.clone(),
+            detail,
+        };
         let header = guarded(&path, "read the header", || db.get(HEADER_KEY))?;
         let stored = match (header, acknowledged) {
             (None, None) => {
@@ -115,7 +122,9 @@ impl SledEngine {
                 StoredState::default()
             }
             (None, Some(_)) => {
-                return Err(damaged("the header is gone although the folder was in use before".to_owned()));
+                return Err(damaged(
+                    "the header is gone although the folder was in use before".to_owned(),
+                ));
             }
             (Some(bytes), acknowledged) => {
                 let header = DataHeader::from_bytes(&bytes)
@@ -142,13 +151,16 @@ impl SledEngine {
         guarded(&path, "flush", || db.flush())?;
         let files = DataFiles::open(&path, Arc::clone(&options.sync))?;
         // Only after the header is durable may the witness exist: a witness without a header is damage.
+        files.sync_changed()?;
         let witness = Witness::create(&path, stored.sequence)?;
         files.sync_everything()?;
         Ok((stored, files, witness, path))
     }
 
     fn read_lock(&self) -> KvResult<RwLockReadGuard<'_, Shared>> {
-        self.state.read().map_err(|_| KvError::Stopped { cause: "a writer panicked".to_owned() })
+        self.state.read().map_err(|_| KvError::Stopped {
+            cause: "a writer panicked".to_owned(),
+        })
     }
 
     /// Flushes sled, syncs its files and notes the acknowledged number; returns that number.
@@ -174,7 +186,11 @@ impl SledEngine {
 
     fn keys_in(&self, space: SpaceId, range: &KeyRange) -> KvResult<Vec<Vec<u8>>> {
         guarded(&self.path, "scan", || {
-            self.db.range(range.in_space(space)).keys().map(|key| key.map(|key| key.to_vec())).collect()
+            self.db
+                .range(range.in_space(space))
+                .keys()
+                .map(|key| key.map(|key| key.to_vec()))
+                .collect()
         })
     }
 
@@ -220,7 +236,13 @@ impl KvEngine for SledEngine {
         }
     }
 
-    fn scan(&self, space: SpaceId, range: &KeyRange, order: Order, limit: ScanLimit) -> KvResult<Vec<Record>> {
+    fn scan(
+        &self,
+        space: SpaceId,
+        range: &KeyRange,
+        order: Order,
+        limit: ScanLimit,
+    ) -> KvResult<Vec<Record>> {
         if range.is_empty() {
             return Ok(Vec::new());
         }
@@ -247,10 +269,9 @@ impl KvEngine for SledEngine {
     fn write(&self, batch: &WriteBatch, durability: Durability) -> KvResult<()> {
         batch.check()?;
         let sequence = {
-            let mut shared = self
-                .state
-                .write()
-                .map_err(|_| KvError::Stopped { cause: "a writer panicked".to_owned() })?;
+            let mut shared = self.state.write().map_err(|_| KvError::Stopped {
+                cause: "a writer panicked".to_owned(),
+            })?;
             if let Err(error) = self.apply(&mut shared, batch) {
                 shared.failed.get_or_insert_with(|| error.to_string());
                 return Err(error);
@@ -290,13 +311,22 @@ pub(crate) fn guarded<T>(
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(source))) if source.to_string().contains("could not acquire lock") => {
-            Err(KvError::Locked { path: path.to_path_buf() })
+            Err(KvError::Locked {
+                path: path.to_path_buf(),
+            })
         }
         // sled reports a file shorter than its own bookkeeping says as an ordinary end of file.
         Ok(Err(sled::Error::Io(source))) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Err(KvError::Io { action, path: path.to_path_buf(), source })
+            Err(KvError::Io {
+                action,
+                path: path.to_path_buf(),
+                source,
+            })
         }
-        Ok(Err(error)) => Err(KvError::Damaged { path: path.to_path_buf(), detail: format!("cannot {action}: {error}") }),
+        Ok(Err(error)) => Err(KvError::Damaged {
+            path: path.to_path_buf(),
+            detail: format!("cannot {action}: {error}"),
+        }),
         Err(panic) => {
             let what = panic
                 .downcast_ref::<String>()

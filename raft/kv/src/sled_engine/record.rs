@@ -59,7 +59,11 @@ impl StoredState {
             return None;
         }
         let number = |at: usize| Some(u64::from_be_bytes(body.get(at..at + 8)?.try_into().ok()?));
-        Some(Self { sequence: number(0)?, records: number(8)?, digest: number(16)? })
+        Some(Self {
+            sequence: number(0)?,
+            records: number(8)?,
+            digest: number(16)?,
+        })
     }
 }
 
@@ -84,7 +88,11 @@ pub(super) fn store(writes: &mut sled::Batch, key: &[u8], value: &[u8], sequence
     } else {
         out.push(TAG_PARTS);
         out.extend_from_slice(&checksum(key, value).to_be_bytes());
-        let set = PartSet { sequence, index: index as u64, length: value.len() as u64 };
+        let set = PartSet {
+            sequence,
+            index: index as u64,
+            length: value.len() as u64,
+        };
         for number in [set.sequence, set.index, set.length] {
             out.extend_from_slice(&number.to_be_bytes());
         }
@@ -113,7 +121,11 @@ impl PartSet {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; 24] = bytes.try_into().ok()?;
         let number = |at: usize| Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-        Some(Self { sequence: number(0)?, index: number(8)?, length: number(16)? })
+        Some(Self {
+            sequence: number(0)?,
+            index: number(8)?,
+            length: number(16)?,
+        })
     }
 }
 
@@ -126,9 +138,14 @@ pub(super) fn load(
 ) -> KvResult<(Vec<u8>, Vec<Vec<u8>>)> {
     let damaged = |detail: &str| {
         let space = key.first().copied().unwrap_or_default();
-        KvError::Damaged { path: path.to_path_buf(), detail: format!("a record in key space {space} {detail}") }
+        KvError::Damaged {
+            path: path.to_path_buf(),
+            detail: format!("a record in key space {space} {detail}"),
+        }
     };
-    let (head, body) = stored.split_at_checked(5).ok_or_else(|| damaged("is too short"))?;
+    let (head, body) = stored
+        .split_at_checked(5)
+        .ok_or_else(|| damaged("is too short"))?;
     let (value, parts) = match head.first().copied() {
         Some(TAG_INLINE) => (body.to_vec(), Vec::new()),
         Some(TAG_PARTS) => {
@@ -158,12 +175,18 @@ pub(super) fn load(
 
 /// Reads everything once and compares it with the totals.
 pub(super) fn verify(db: &sled::Db, path: &Path) -> KvResult<StoredState> {
-    let damaged = |detail: String| KvError::Damaged { path: path.to_path_buf(), detail };
+    let damaged = |detail: String| KvError::Damaged {
+        path: path.to_path_buf(),
+        detail,
+    };
     let stored = guarded(path, "read the totals", || db.get(STATE_KEY))?
         .as_deref()
         .and_then(StoredState::from_bytes)
         .ok_or_else(|| damaged("the totals are missing or do not decode".to_owned()))?;
-    let mut found = StoredState { sequence: stored.sequence, ..StoredState::default() };
+    let mut found = StoredState {
+        sequence: stored.sequence,
+        ..StoredState::default()
+    };
     let (mut parts, mut expected_parts) = (0usize, 0usize);
     let mut records = db.iter();
     while let Some((key, value)) = guarded(path, "read the records", || records.next().transpose())? {
@@ -183,11 +206,17 @@ pub(super) fn verify(db: &sled::Db, path: &Path) -> KvResult<StoredState> {
             "{} records were written, {} are there{}",
             stored.records,
             found.records,
-            if found.records == stored.records { ", with different content" } else { "" }
+            if found.records == stored.records {
+                ", with different content"
+            } else {
+                ""
+            }
         )));
     }
     if parts != expected_parts {
-        return Err(damaged(format!("{expected_parts} parts of large values were written, {parts} are there")));
+        return Err(damaged(format!(
+            "{expected_parts} parts of large values were written, {parts} are there"
+        )));
     }
     Ok(stored)
 }

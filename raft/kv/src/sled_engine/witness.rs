@@ -25,7 +25,13 @@ impl Witness {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(KvError::Io { action: "read", path, source }),
+            Err(source) => {
+                return Err(KvError::Io {
+                    action: "read",
+                    path,
+                    source,
+                });
+            }
         };
         // Created and never written: the machine stopped between the two, so nothing was acknowledged.
         if bytes.is_empty() || bytes == [0; LENGTH] {
@@ -45,7 +51,11 @@ impl Witness {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|source| KvError::Io { action: "create", path: path.clone(), source })?;
+            .map_err(|source| KvError::Io {
+                action: "create",
+                path: path.clone(),
+                source,
+            })?;
         let witness = Self { file, path };
         witness.note(sequence)?;
         Ok(witness)
@@ -55,7 +65,11 @@ impl Witness {
     pub(super) fn note(&self, sequence: u64) -> KvResult<()> {
         self.file
             .write_all_at(&encode(sequence), 0)
-            .map_err(|source| KvError::Io { action: "write", path: self.path.clone(), source })
+            .map_err(|source| KvError::Io {
+                action: "write",
+                path: self.path.clone(),
+                source,
+            })
     }
 }
 

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use oms_types::ErrorCode;
+use oms_types::codes::cluster as codes;
+
 /// Result of an engine call.
 pub type KvResult<T> = Result<T, KvError>;
 
@@ -76,15 +79,14 @@ pub enum KvError {
 impl KvError {
     /// The stable public code of this error.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Io { .. } => "OMS-KV-0001",
-            Self::Locked { .. } => "OMS-KV-0002",
-            Self::Damaged { .. } => "OMS-KV-0003",
-            Self::UnknownFormat { .. } => "OMS-KV-0004",
-            Self::TooLarge { .. } => "OMS-KV-0005",
-            Self::Undecodable { .. } => "OMS-KV-0006",
-            Self::Stopped { .. } => "OMS-KV-0007",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => codes::DISK_FULL,
+            Self::Io { .. } | Self::Stopped { .. } => codes::METADATA_IO,
+            Self::Locked { .. } => codes::DATA_DIR_IN_USE,
+            Self::Damaged { .. } | Self::Undecodable { .. } => codes::METADATA_CORRUPT,
+            Self::UnknownFormat { .. } => codes::UNSUPPORTED_FORMAT,
+            Self::TooLarge { .. } => codes::METADATA_TOO_LARGE,
         }
     }
 }

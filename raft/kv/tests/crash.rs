@@ -1,5 +1,7 @@
 //! Processes that die, files that are torn, and what the kernel was really asked to do.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -10,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oms_kv::testing::Numbers;
 use oms_kv::{Durability, KvEngine, KvResult, ScanLimit, SledEngine, TypedKv, WriteBatch};
+use oms_types::codes::cluster as codes;
 
 const FOLDER: &str = "OMS_KV_TEST_FOLDER";
 const FIRST: &str = "OMS_KV_TEST_FIRST";
@@ -264,7 +267,7 @@ impl Victim {
                 false
             }
             Err(error) => {
-                assert_eq!(error.code(), "OMS-KV-0003", "{what}: {error}");
+                assert_eq!(error.code(), codes::METADATA_CORRUPT, "{what}: {error}");
                 assert!(error.to_string().contains("is damaged"), "{error}");
                 true
             }
@@ -392,7 +395,7 @@ fn a_folder_in_use_is_refused() {
         ..Default::default()
     };
     let error = SledEngine::open_with(folder.path(), &options).err().unwrap();
-    assert_eq!(error.code(), "OMS-KV-0002", "{error}");
+    assert_eq!(error.code(), codes::DATA_DIR_IN_USE, "{error}");
 }
 
 #[test]
@@ -404,7 +407,7 @@ fn a_folder_of_another_program_or_a_later_version_is_refused() {
     drop(foreign);
     assert_eq!(
         SledEngine::open(folder.path()).err().unwrap().code(),
-        "OMS-KV-0003"
+        codes::METADATA_CORRUPT
     );
 
     let folder = tempfile::tempdir().unwrap();
@@ -415,6 +418,6 @@ fn a_folder_of_another_program_or_a_later_version_is_refused() {
     raw.flush().unwrap();
     drop(raw);
     let error = SledEngine::open(folder.path()).err().unwrap();
-    assert_eq!(error.code(), "OMS-KV-0004");
+    assert_eq!(error.code(), codes::UNSUPPORTED_FORMAT);
     assert!(error.to_string().contains("format 99"), "{error}");
 }

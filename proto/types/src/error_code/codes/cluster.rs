@@ -19,4 +19,22 @@ area! {
     DISK_FULL = "OMS-CLUSTER-0006", Retry, "the disk of the metadata is full",
         "The node's data folder has no space left.",
         "Free space; the node continues by itself.";
+    METADATA_IO = "OMS-CLUSTER-0007", StopAndAsk, "the metadata store cannot be read or written",
+        "The operating system refused a file operation in the node's data folder, or an earlier write failed.",
+        "Look at the file and the reason in the message, repair the disk or the permissions, then restart the node.";
+    METADATA_TOO_LARGE = "OMS-CLUSTER-0008", StopAndAsk, "a metadata record is too large",
+        "One change of metadata is larger than the cluster replicates.",
+        "Split the change: fewer tables or shorter texts in one project.";
+    WRONG_NODE = "OMS-CLUSTER-0009", StopAndAsk, "the data folder or address belongs to another node",
+        "The node id or cluster id in the data folder or in a message is not this node's.",
+        "Start the node with its own `--data-dir`, or correct the configured ids and addresses.";
+    OUTCOME_UNKNOWN = "OMS-CLUSTER-0010", StopAndAsk, "it is not known whether the change was made",
+        "The leader was lost or did not answer in time after the change had been handed to it.",
+        "Look whether the change is there; repeat it if not.";
+    MEMBERSHIP_REFUSED = "OMS-CLUSTER-0011", StopAndAsk, "the membership change was refused",
+        "Another change is under way, a named node is not a member, or no voter would be left.",
+        "Look at the members and repeat the change when the earlier one is done.";
+    NODE_STOPPED = "OMS-CLUSTER-0012", Retry, "this node takes no part in the cluster any more",
+        "The node is shutting down, or its metadata store failed.",
+        "Use another node; look at this node's log for the first failure.";
 }

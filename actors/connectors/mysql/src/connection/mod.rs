@@ -1,5 +1,13 @@
 //! Opening connections and naming their errors.
 
 mod endpoint;
+mod failure;
+mod greeting;
+mod open;
+mod server_info;
+mod session;
 
 pub use endpoint::{Endpoint, Secret, Side, TlsMode};
+pub use failure::failure;
+pub use open::{CONNECT_TIMEOUT, connect};
+pub use server_info::{Flavor, ServerInfo};

@@ -19,4 +19,10 @@ area! {
     IO = "OMS-STORE-0006", Retry, "the change log cannot be read or written",
         "The file system answered with an error.",
         "Check the disk and the folder's permissions; the message holds the system's error.";
+    POSITION_AHEAD = "OMS-STORE-0007", Retry, "the change log has not come to the position yet",
+        "The destination is further than the log: the log's unacknowledged end was lost, or it was created anew.",
+        "Nothing; the Store captures up to the position and the reader continues. If it does not, check that both use the same source.";
+    INTERNAL = "OMS-STORE-0008", Bug, "the change log was used wrongly",
+        "A record out of order or a position that cannot be kept was handed to the log.",
+        "Report it with the message.";
 }

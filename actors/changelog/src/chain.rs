@@ -19,7 +19,13 @@ pub(crate) struct Chain {
 impl Chain {
     /// The point before the first record.
     pub(crate) fn start(position: EncodedPosition) -> Self {
-        Self { last: LogSeq::NONE, open_txn: None, resume: position, resume_seq: LogSeq::NONE, last_time_us: 0 }
+        Self {
+            last: LogSeq::NONE,
+            open_txn: None,
+            resume: position,
+            resume_seq: LogSeq::NONE,
+            last_time_us: 0,
+        }
     }
 
     /// Moves past one record, or says which rule it breaks and stays.
@@ -56,7 +62,9 @@ impl Chain {
         }
         let advances = flags.contains(RecordFlags::TXN_LAST) || flags == RecordFlags::HEARTBEAT;
         match (advances, position) {
-            (true, None) => return Err("a record that ends a transaction or is a heartbeat needs a position"),
+            (true, None) => {
+                return Err("a record that ends a transaction or is a heartbeat needs a position");
+            }
             (false, Some(_)) => return Err("a position in the middle of a transaction"),
             (true, Some(position)) => {
                 self.resume = position.clone();
@@ -107,7 +115,10 @@ mod tests {
         for (chain, flags, position, len) in cases {
             let mut after = chain.clone();
             after.admit(flags, 9, position, len).unwrap_err();
-            assert_eq!(&after, chain, "a refused record must not move the chain: {flags:?}");
+            assert_eq!(
+                &after, chain,
+                "a refused record must not move the chain: {flags:?}"
+            );
         }
         inside.admit(RecordFlags::TXN_ABORT, 8, None, 0).unwrap();
         assert_eq!((inside.open_txn, inside.resume_seq), (None, LogSeq::NONE));

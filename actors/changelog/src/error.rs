@@ -121,19 +121,19 @@ pub enum ChangeLogError {
         next: LogSeq,
     },
     /// Retention removed records that follow the position.
-    #[error("the position is no longer in the change log, which begins at {oldest:?}")]
+    #[error("the position is no longer in the change log, which begins at {oldest}")]
     PositionPurged {
         /// The oldest position a reader can start from.
         oldest: Box<Position>,
     },
     /// The position lies after everything in the log: capture has not come that far yet.
-    #[error("the position is not in the change log yet, which ends at {newest:?}")]
+    #[error("the position is not in the change log yet, which ends at {newest}")]
     PositionAhead {
         /// The position of the last complete transaction.
         newest: Box<Position>,
     },
     /// The position is not a transaction border of this log.
-    #[error("the position is not in the change log, which spans {oldest:?} to {newest:?}")]
+    #[error("the position is not in the change log, which spans {oldest} to {newest}")]
     PositionUnknown {
         /// The oldest position a reader can start from.
         oldest: Box<Position>,
@@ -175,10 +175,15 @@ impl ChangeLogError {
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+        Self::Io {
+            path: path.into(),
+            source,
+        }
     }
 }
 
 fn rolled_back(to: &Option<LogSeq>) -> String {
-    to.map_or_else(String::new, |seq| format!("; the log was cut back to record {seq}"))
+    to.map_or_else(String::new, |seq| {
+        format!("; the log was cut back to record {seq}")
+    })
 }

@@ -22,8 +22,11 @@ impl Pins {
 
     /// The lowest record somebody may still ask for; `None` when nobody holds anything.
     pub(crate) fn lowest(&self) -> Option<LogSeq> {
-        let readers =
-            self.readers.iter().filter_map(Weak::upgrade).map(|place| LogSeq(place.load(Ordering::Acquire)));
+        let readers = self
+            .readers
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|place| LogSeq(place.load(Ordering::Acquire)));
         readers.chain(self.consumers.values().copied()).min()
     }
 }

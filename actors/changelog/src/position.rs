@@ -16,18 +16,22 @@ pub struct EncodedPosition(Bytes);
 impl EncodedPosition {
     /// Encodes a position. Fails with [`ChangeLogError::PositionCodec`] when it is too large to be kept.
     pub fn encode(position: &Position) -> Result<Self> {
-        let bytes = serde_json::to_vec(position)
-            .map_err(|error| ChangeLogError::PositionCodec { reason: error.to_string() })?;
+        let bytes = serde_json::to_vec(position).map_err(|error| ChangeLogError::PositionCodec {
+            reason: error.to_string(),
+        })?;
         if bytes.len() > MAX_POSITION {
-            return Err(ChangeLogError::PositionCodec { reason: format!("{} bytes are too many", bytes.len()) });
+            return Err(ChangeLogError::PositionCodec {
+                reason: format!("{} bytes are too many", bytes.len()),
+            });
         }
         Ok(Self(Bytes::from(bytes)))
     }
 
     /// Decodes the position.
     pub fn decode(&self) -> Result<Position> {
-        serde_json::from_slice(&self.0)
-            .map_err(|error| ChangeLogError::PositionCodec { reason: error.to_string() })
+        serde_json::from_slice(&self.0).map_err(|error| ChangeLogError::PositionCodec {
+            reason: error.to_string(),
+        })
     }
 
     pub(crate) fn from_bytes(bytes: Bytes) -> Self {

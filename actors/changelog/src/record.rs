@@ -61,7 +61,14 @@ impl fmt::Debug for RecordFlags {
             (Self::TXN_ABORT, "ABORT"),
             (Self::HEARTBEAT, "HEARTBEAT"),
         ];
-        f.debug_set().entries(names.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, name)| name)).finish()
+        f.debug_set()
+            .entries(
+                names
+                    .iter()
+                    .filter(|(flag, _)| self.contains(*flag))
+                    .map(|(_, name)| name),
+            )
+            .finish()
     }
 }
 
@@ -77,33 +84,63 @@ pub struct NewRecord {
 impl NewRecord {
     /// The first record of a transaction that has more.
     pub fn first(source_time_us: i64, payload: Bytes) -> Self {
-        Self { flags: RecordFlags::TXN_FIRST, source_time_us, position: None, payload }
+        Self {
+            flags: RecordFlags::TXN_FIRST,
+            source_time_us,
+            position: None,
+            payload,
+        }
     }
 
     /// A record inside a transaction.
     pub fn middle(source_time_us: i64, payload: Bytes) -> Self {
-        Self { flags: RecordFlags::NONE, source_time_us, position: None, payload }
+        Self {
+            flags: RecordFlags::NONE,
+            source_time_us,
+            position: None,
+            payload,
+        }
     }
 
     /// The last record of a transaction. A source that is asked to resume from `position` sends what follows.
     pub fn last(source_time_us: i64, position: Position, payload: Bytes) -> Self {
-        Self { flags: RecordFlags::TXN_LAST, source_time_us, position: Some(position), payload }
+        Self {
+            flags: RecordFlags::TXN_LAST,
+            source_time_us,
+            position: Some(position),
+            payload,
+        }
     }
 
     /// A transaction of one record.
     pub fn single(source_time_us: i64, position: Position, payload: Bytes) -> Self {
         let flags = RecordFlags::TXN_FIRST | RecordFlags::TXN_LAST;
-        Self { flags, source_time_us, position: Some(position), payload }
+        Self {
+            flags,
+            source_time_us,
+            position: Some(position),
+            payload,
+        }
     }
 
     /// Voids the open transaction: the source was lost in the middle of it and sends it again.
     pub fn abort(source_time_us: i64) -> Self {
-        Self { flags: RecordFlags::TXN_ABORT, source_time_us, position: None, payload: Bytes::new() }
+        Self {
+            flags: RecordFlags::TXN_ABORT,
+            source_time_us,
+            position: None,
+            payload: Bytes::new(),
+        }
     }
 
     /// The position advanced without data.
     pub fn heartbeat(source_time_us: i64, position: Position) -> Self {
-        Self { flags: RecordFlags::HEARTBEAT, source_time_us, position: Some(position), payload: Bytes::new() }
+        Self {
+            flags: RecordFlags::HEARTBEAT,
+            source_time_us,
+            position: Some(position),
+            payload: Bytes::new(),
+        }
     }
 }
 
@@ -141,7 +178,10 @@ impl LogRecord {
     /// What the record counts against a byte budget.
     pub fn size(&self) -> usize {
         self.payload.len()
-            + self.position.as_ref().map_or(0, |position| position.as_bytes().len())
+            + self
+                .position
+                .as_ref()
+                .map_or(0, |position| position.as_bytes().len())
             + crate::segment::FRAME_HEAD
     }
 }

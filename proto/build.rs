@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         format!("#[serde(with = \"crate::names::{module}\", skip_serializing_if = \"crate::names::is_zero\")]"),
                     );
                 } else if field.proto3_optional() || (field.r#type() == Type::Message && single) {
-                    config = config.field_attribute(&field_path, "#[serde(skip_serializing_if = \"Option::is_none\")]");
+                    config = config
+                        .field_attribute(&field_path, "#[serde(skip_serializing_if = \"Option::is_none\")]");
                 }
             }
         }
@@ -72,7 +73,11 @@ fn name_enum(out: &mut String, e: &prost_types::EnumDescriptorProto) -> std::fmt
         .iter()
         .map(|v| {
             let bare = v.name().strip_prefix(&prefix).unwrap_or(v.name());
-            let text = if capitals { bare.to_owned() } else { bare.to_lowercase() };
+            let text = if capitals {
+                bare.to_owned()
+            } else {
+                bare.to_lowercase()
+            };
             (camel(bare), text)
         })
         .collect();
@@ -85,9 +90,16 @@ fn name_enum(out: &mut String, e: &prost_types::EnumDescriptorProto) -> std::fmt
     writeln!(out, "}} }}")?;
     writeln!(out, "/// All short names but the one for \"unspecified\".")?;
     let list: Vec<_> = short.iter().skip(1).map(|(_, t)| format!("{t:?}")).collect();
-    writeln!(out, "pub const NAMES: &'static [&'static str] = &[{}];", list.join(", "))?;
+    writeln!(
+        out,
+        "pub const NAMES: &'static [&'static str] = &[{}];",
+        list.join(", ")
+    )?;
     writeln!(out, "/// Finds a value by its short name, ignoring case.")?;
-    writeln!(out, "pub fn from_name(name: &str) -> Option<Self> {{ match name.to_lowercase().as_str() {{")?;
+    writeln!(
+        out,
+        "pub fn from_name(name: &str) -> Option<Self> {{ match name.to_lowercase().as_str() {{"
+    )?;
     for (variant, text) in short.iter().skip(1) {
         writeln!(out, "{:?} => Some(Self::{variant}),", text.to_lowercase())?;
     }
@@ -124,7 +136,11 @@ fn camel(upper: &str) -> String {
         .split('_')
         .map(|word| {
             let mut chars = word.chars();
-            chars.next().map(|c| c.to_ascii_uppercase()).into_iter().collect::<String>()
+            chars
+                .next()
+                .map(|c| c.to_ascii_uppercase())
+                .into_iter()
+                .collect::<String>()
                 + &chars.as_str().to_lowercase()
         })
         .collect()

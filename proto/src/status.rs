@@ -28,7 +28,9 @@ pub fn status_of(code: ErrorCode, message: impl Into<String>) -> Status {
         }
     };
     let mut status = Status::new(grpc, message);
-    status.metadata_mut().insert(CODE_KEY, MetadataValue::from_static(code.as_str()));
+    status
+        .metadata_mut()
+        .insert(CODE_KEY, MetadataValue::from_static(code.as_str()));
     status
 }
 
@@ -48,7 +50,11 @@ pub fn error_of(status: &Status) -> ErrorInfo {
             };
             code.as_str().to_owned()
         });
-    ErrorInfo { code, message: status.message().to_owned(), failed_at_ms: 0 }
+    ErrorInfo {
+        code,
+        message: status.message().to_owned(),
+        failed_at_ms: 0,
+    }
 }
 
 #[cfg(test)]

@@ -13,15 +13,25 @@ fn a_spec_reads_short_enum_names() {
 
 #[test]
 fn unknown_fields_and_values_are_refused_by_name() {
-    let error = serde_json::from_str::<ProjectSpec>(r#"{"nam":"x"}"#).unwrap_err().to_string();
+    let error = serde_json::from_str::<ProjectSpec>(r#"{"nam":"x"}"#)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("`nam`") && error.contains("`name`"), "{error}");
-    let error =
-        serde_json::from_str::<ProjectSpec>(r#"{"full":{"on_existing_rows":"keep"}}"#).unwrap_err().to_string();
+    let error = serde_json::from_str::<ProjectSpec>(r#"{"full":{"on_existing_rows":"keep"}}"#)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("keep") && error.contains("ignore"), "{error}");
 }
 
 #[test]
 fn states_are_written_as_people_know_them() {
-    let project = Project { state: ProjectState::Suspend as i32, ..Default::default() };
-    assert!(serde_json::to_string(&project).unwrap().contains(r#""state":"SUSPEND""#));
+    let project = Project {
+        state: ProjectState::Suspend as i32,
+        ..Default::default()
+    };
+    assert!(
+        serde_json::to_string(&project)
+            .unwrap()
+            .contains(r#""state":"SUSPEND""#)
+    );
 }

@@ -1,1 +1,24 @@
 //! The replicated state machine: pure, deterministic, without I/O or clock.
+//!
+//! * [`MetaState::apply`] is the only mutation. It is total: a command that cannot be carried out
+//!   leaves the state as it was and is answered with a refusal. Equal states and equal commands
+//!   give equal states and replies on every node; time comes in the command, maps are ordered.
+//! * [`reconcile`] compares what is with what should be and proposes commands. It is level
+//!   triggered: it may run at any time, on stale views and twice; every command that it proposes
+//!   names what it expects, so a stale one is refused.
+
+mod command;
+mod data_source;
+mod object;
+mod project;
+mod reconcile;
+mod state;
+mod steps;
+
+pub use command::{MetaCommand, command};
+pub use reconcile::{Placement, reconcile};
+pub use state::{MetaState, StateError};
+pub use steps::{component_of, steps_of};
+
+/// Version of commands, replies and snapshots that this binary writes.
+pub const VERSION: u32 = 1;

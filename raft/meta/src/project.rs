@@ -1,0 +1,478 @@
+//! Commands on projects and their components.
+
+use oms_proto::{
+    meta::{
+        AssignComponent, ChangeProject, ComponentFacts, ComponentRecord, CreateProject, Desired,
+        ProjectChange, ProjectRecord, ReportComponent, StepTransition,
+    },
+    v1::{ComponentState, Project, ProjectState, Step, StepKind, StepState},
+};
+use oms_types::{ComponentKind, codes};
+
+use crate::{
+    state::{MetaState, Outcome, project_id, project_name, refuse},
+    steps_of,
+};
+
+impl MetaState {
+    pub(crate) fn create_project(&mut self, now: i64, c: &CreateProject) -> Outcome {
+        let Some((record, spec, id)) = c.record.as_ref().and_then(|r| {
+            let p = r.public.as_ref()?;
+            Some((r, p.spec.as_ref()?, p.id.as_str()))
+        }) else {
+            return refuse(codes::api::INVALID_ARGUMENT, "the project is missing");
+        };
+        if !(1..=128).contains(&spec.name.chars().count()) {
+            return refuse(
+                codes::api::INVALID_ARGUMENT,
+                "a project's name has 1 to 128 characters",
+            );
+        }
+        if self.project(&spec.name).is_some() || self.projects.contains_key(id) {
+            return refuse(
+                codes::api::ALREADY_EXISTS,
+                format!("project {:?} exists", spec.name),
+            );
+        }
+        for data_source in [&record.source_id, &record.destination_id] {
+            if !self.data_sources.contains_key(data_source) {
+                return refuse(
+                    codes::api::NOT_FOUND,
+                    format!("data source {data_source} does not exist"),
+                );
+            }
+        }
+        if let Some(refusal) = self.overlap(record) {
+            return refusal;
+        }
+        let mut record = record.clone();
+        record.components.clear();
+        if let Some(p) = record.public.as_mut() {
+            p.steps = p.spec.as_ref().map(steps_of).unwrap_or_default();
+            p.state = ProjectState::Init as i32;
+            p.version = 1;
+            p.created_at_ms = now;
+            p.updated_at_ms = now;
+        }
+        self.projects.insert(id.to_owned(), record);
+        Ok(1)
+    }
+
+    /// Two projects must not write the same table of one destination.
+    fn overlap(&self, wanted: &ProjectRecord) -> Option<Outcome> {
+        let released = |r: &ProjectRecord| {
+            r.public
+                .as_ref()
+                .is_some_and(|p| p.state() == ProjectState::Released)
+        };
+        for other in self
+            .projects()
+            .filter(|r| r.destination_id == wanted.destination_id && !released(r))
+        {
+            let shared: Vec<_> = wanted
+                .selection
+                .iter()
+                .filter_map(|o| o.destination.as_ref())
+                .filter(|t| other.selection.iter().any(|o| o.destination.as_ref() == Some(*t)))
+                .map(|t| format!("`{}`.`{}`", t.database, t.table))
+                .collect();
+            if !shared.is_empty() {
+                let more = if shared.len() > 5 {
+                    format!(" and {} more", shared.len() - 5)
+                } else {
+                    String::new()
+                };
+                let named: Vec<_> = shared.into_iter().take(5).collect();
+                return Some(refuse(
+                    codes::api::OVERLAPPING_OBJECTS,
+                    format!(
+                        "project {:?} writes {}{more}",
+                        project_name(other),
+                        named.join(", ")
+                    ),
+                ));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn change_project(&mut self, now: i64, c: &ChangeProject) -> Outcome {
+        let Some(record) = self.projects.get_mut(&c.id) else {
+            return refuse(codes::api::NOT_FOUND, format!("project {} does not exist", c.id));
+        };
+        let Some(project) = record.public.as_mut() else {
+            return refuse(codes::api::INTERNAL, "the project's record is empty");
+        };
+        let state = project.state();
+        use ProjectState as S;
+        let allowed: &[S] = match c.change() {
+            ProjectChange::Unspecified => {
+                return refuse(codes::api::INVALID_ARGUMENT, "the change is not named");
+            }
+            ProjectChange::Start => &[S::Init],
+            ProjectChange::Pause => &[S::Running],
+            ProjectChange::Resume => &[S::Suspend, S::Failed],
+            ProjectChange::Release => &[S::Suspend, S::Failed, S::Finished],
+            ProjectChange::Verify => &[S::Running, S::Finished],
+            ProjectChange::SkipVerification => &[S::Running, S::Failed],
+            ProjectChange::Label => &[
+                S::Init,
+                S::Running,
+                S::Suspend,
+                S::Failed,
+                S::Finished,
+                S::Released,
+            ],
+        };
+        if !allowed.contains(&state) {
+            let names: Vec<_> = allowed.iter().map(|s| s.name()).collect();
+            return refuse(
+                codes::api::WRONG_STATE,
+                format!(
+                    "the project is {}; this is possible in {}",
+                    state.name(),
+                    names.join(", ")
+                ),
+            );
+        }
+        match c.change() {
+            ProjectChange::Unspecified => {}
+            ProjectChange::Start => {
+                project.set_state(S::Running);
+                project.started_at_ms = now;
+            }
+            ProjectChange::Pause => {
+                project.set_state(S::Suspend);
+                for component in &mut record.components {
+                    // The Store goes on: what it misses while the project rests might be gone later.
+                    if component.kind != ComponentKind::Store.as_str() && component.desired() == Desired::Run
+                    {
+                        component.set_desired(Desired::Stop);
+                    }
+                }
+            }
+            ProjectChange::Resume => {
+                let not_empty = project
+                    .error
+                    .as_ref()
+                    .is_some_and(|e| e.code == codes::import::DESTINATION_NOT_EMPTY.as_str());
+                record.existing_rows_accepted |= not_empty;
+                project.set_state(S::Running);
+                project.error = None;
+                for step in project
+                    .steps
+                    .iter_mut()
+                    .filter(|s| s.state() == StepState::Failed)
+                {
+                    step.set_state(StepState::Running);
+                    step.error = None;
+                    step.finished_at_ms = 0;
+                }
+                for component in &mut record.components {
+                    if component.state() == ComponentState::Failed {
+                        // Stopped first: the controller then assigns it under a new epoch.
+                        component.set_state(ComponentState::Stopped);
+                        component.set_desired(Desired::Stop);
+                        component.error = None;
+                    }
+                }
+            }
+            ProjectChange::Release => {
+                project.set_state(S::Releasing);
+                for component in &mut record.components {
+                    component.set_desired(Desired::Remove);
+                }
+            }
+            ProjectChange::Verify => {
+                if let Some(refusal) = restart_verification(project, now) {
+                    return refusal;
+                }
+                project.set_state(S::Running);
+                record.verify_run = record.verify_run.saturating_add(1);
+                record.verify_scope = c.verify_scope;
+                for component in &mut record.components {
+                    if component.kind == ComponentKind::FullVerification.as_str() {
+                        component.set_state(ComponentState::Stopped);
+                        component.set_desired(Desired::Stop);
+                        component.error = None;
+                        component.facts = None;
+                    }
+                }
+            }
+            ProjectChange::SkipVerification => {
+                let Some(step) = project
+                    .steps
+                    .iter_mut()
+                    .find(|s| s.kind() == StepKind::FullVerifier)
+                else {
+                    return refuse(codes::api::WRONG_STATE, "the project has no verification");
+                };
+                if !matches!(step.state(), StepState::Running | StepState::Failed) {
+                    return refuse(
+                        codes::api::WRONG_STATE,
+                        format!(
+                            "the verification is {}, not RUNNING or FAILED",
+                            step.state().name()
+                        ),
+                    );
+                }
+                step.set_state(StepState::Skipped);
+                step.finished_at_ms = now;
+                step.summary = "skipped by the user".to_owned();
+                project.error = None;
+                project.set_state(S::Running);
+                for component in &mut record.components {
+                    if component.kind == ComponentKind::FullVerification.as_str() {
+                        component.set_desired(Desired::Stop);
+                    }
+                }
+            }
+            ProjectChange::Label => {
+                let Some(spec) = project.spec.as_mut() else {
+                    return refuse(codes::api::INTERNAL, "the project has no spec");
+                };
+                let mut labels = spec.labels.clone();
+                labels.retain(|l| !c.remove_labels.contains(l));
+                for label in &c.add_labels {
+                    let ok =
+                        (1..=20).contains(&label.chars().count()) && !label.contains(char::is_whitespace);
+                    if !ok {
+                        return refuse(
+                            codes::api::INVALID_ARGUMENT,
+                            format!("{label:?} is not a label: 1 to 20 characters without white space"),
+                        );
+                    }
+                    if !labels.contains(label) {
+                        labels.push(label.clone());
+                    }
+                }
+                if labels.len() > 5 {
+                    return refuse(codes::api::INVALID_ARGUMENT, "a project carries at most 5 labels");
+                }
+                spec.labels = labels;
+            }
+        }
+        touch(project, now)
+    }
+
+    pub(crate) fn delete_project(&mut self, id: &str) -> Outcome {
+        let Some(record) = self.projects.get(id) else {
+            return refuse(codes::api::NOT_FOUND, format!("project {id} does not exist"));
+        };
+        let state = record
+            .public
+            .as_ref()
+            .map_or(ProjectState::Unspecified, Project::state);
+        if !matches!(state, ProjectState::Init | ProjectState::Released) {
+            return refuse(
+                codes::api::WRONG_STATE,
+                format!(
+                    "the project is {}; only INIT and RELEASED projects can be deleted",
+                    state.name()
+                ),
+            );
+        }
+        self.projects.remove(id);
+        Ok(0)
+    }
+
+    pub(crate) fn step_transition(&mut self, now: i64, c: &StepTransition) -> Outcome {
+        let Some(record) = self.projects.get_mut(&c.project) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("project {} does not exist", c.project),
+            );
+        };
+        let Some(project) = record.public.as_mut() else {
+            return refuse(codes::api::INTERNAL, "the project's record is empty");
+        };
+        if project.version != c.expected_version {
+            return refuse(codes::api::CONFLICT, "the project has changed");
+        }
+        if c.step() != StepKind::Unspecified {
+            let Some(step) = project.steps.iter_mut().find(|s| s.kind == c.step) else {
+                return refuse(codes::api::INTERNAL, "the project has no such step");
+            };
+            match c.to() {
+                StepState::Running if step.started_at_ms == 0 => step.started_at_ms = now,
+                StepState::Finished | StepState::Failed | StepState::Skipped => step.finished_at_ms = now,
+                _ => {}
+            }
+            step.state = c.to;
+            step.error.clone_from(&c.error);
+            if !c.summary.is_empty() {
+                step.summary.clone_from(&c.summary);
+            }
+        }
+        if c.project_state() != ProjectState::Unspecified {
+            project.state = c.project_state;
+            project.error.clone_from(&c.error);
+        }
+        if c.step() == StepKind::FullVerifier && c.to() == StepState::Finished {
+            project.verification = record
+                .components
+                .iter()
+                .find(|k| k.kind == ComponentKind::FullVerification.as_str())
+                .and_then(|k| k.facts.as_ref())
+                .and_then(|f| f.verification);
+        }
+        touch(project, now)
+    }
+
+    pub(crate) fn assign_component(&mut self, now: i64, c: &AssignComponent) -> Outcome {
+        let Some(record) = self.projects.get_mut(&c.project) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("project {} does not exist", c.project),
+            );
+        };
+        if c.kind.parse::<ComponentKind>().is_err() {
+            return refuse(
+                codes::api::INVALID_ARGUMENT,
+                format!("{:?} is not a component", c.kind),
+            );
+        }
+        let at = record.components.iter().position(|k| k.kind == c.kind);
+        let current = at.and_then(|i| record.components.get(i)).map_or(0, |k| k.epoch);
+        if current != c.expected_epoch {
+            return refuse(
+                codes::api::CONFLICT,
+                format!("the epoch is {current}, not {}", c.expected_epoch),
+            );
+        }
+        let mut component = at
+            .and_then(|i| record.components.get(i))
+            .cloned()
+            .unwrap_or(ComponentRecord {
+                kind: c.kind.clone(),
+                ..Default::default()
+            });
+        component.desired = c.desired;
+        component.updated_at_ms = now;
+        if c.raise_epoch {
+            component.node = c.node;
+            component.step = c.step;
+            component.epoch = current.saturating_add(1);
+            component.set_state(ComponentState::Assigned);
+            component.error = None;
+            component.removed = false;
+        }
+        let epoch = component.epoch;
+        match at.and_then(|i| record.components.get_mut(i)) {
+            Some(slot) => *slot = component,
+            None => record.components.push(component),
+        }
+        bump(record, now)?;
+        Ok(epoch)
+    }
+
+    pub(crate) fn report_component(&mut self, now: i64, c: &ReportComponent) -> Outcome {
+        let Some(record) = self.projects.get_mut(&c.project) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("project {} does not exist", c.project),
+            );
+        };
+        let Some(component) = record.components.iter_mut().find(|k| k.kind == c.kind) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("{} has no component {}", c.project, c.kind),
+            );
+        };
+        if component.epoch != c.epoch {
+            return refuse(
+                codes::apply::FENCED,
+                format!(
+                    "the epoch of {}.{} is {}, not {}",
+                    c.project, c.kind, component.epoch, c.epoch
+                ),
+            );
+        }
+        if c.state() != ComponentState::Unspecified {
+            component.state = c.state;
+            component.error.clone_from(&c.error);
+        }
+        component.removed |= c.removed;
+        component.updated_at_ms = now;
+        if let Some(facts) = &c.facts {
+            merge_facts(component.facts.get_or_insert_default(), facts);
+        }
+        bump(record, now)
+    }
+}
+
+/// Puts the verification step back to its beginning.
+fn restart_verification(project: &mut Project, now: i64) -> Option<Outcome> {
+    let Some(at) = project
+        .steps
+        .iter()
+        .position(|s| s.kind() == StepKind::FullVerifier)
+    else {
+        return Some(refuse(
+            codes::api::WRONG_STATE,
+            "the project has no verification step",
+        ));
+    };
+    let earlier_done = project.steps.iter().take(at).all(|s| {
+        matches!(
+            s.state(),
+            StepState::Finished | StepState::Monitoring | StepState::Skipped
+        )
+    });
+    let step: &mut Step = project.steps.get_mut(at)?;
+    if !earlier_done
+        || matches!(
+            step.state(),
+            StepState::Init | StepState::Running | StepState::Skipped
+        )
+    {
+        return Some(refuse(
+            codes::api::WRONG_STATE,
+            format!(
+                "the verification is {}; it can be repeated once it has finished",
+                step.state().name()
+            ),
+        ));
+    }
+    *step = Step {
+        kind: step.kind,
+        started_at_ms: now,
+        ..Default::default()
+    };
+    step.set_state(StepState::Running);
+    None
+}
+
+fn merge_facts(into: &mut ComponentFacts, from: &ComponentFacts) {
+    let take = |a: &mut String, b: &String| {
+        if !b.is_empty() {
+            a.clone_from(b);
+        }
+    };
+    take(&mut into.store_start, &from.store_start);
+    take(&mut into.safe_until, &from.safe_until);
+    take(&mut into.summary, &from.summary);
+    if !from.snapshots.is_empty() {
+        into.snapshots.clone_from(&from.snapshots);
+    }
+    into.caught_up |= from.caught_up;
+    if from.verification.is_some() {
+        into.verification = from.verification;
+    }
+}
+
+pub(crate) fn touch(project: &mut Project, now: i64) -> Outcome {
+    project.version = project.version.saturating_add(1);
+    project.updated_at_ms = now;
+    Ok(project.version)
+}
+
+pub(crate) fn bump(record: &mut ProjectRecord, now: i64) -> Outcome {
+    match record.public.as_mut() {
+        Some(project) => touch(project, now),
+        None => refuse(
+            codes::api::INTERNAL,
+            format!("the record of project {} is empty", project_id(record)),
+        ),
+    }
+}

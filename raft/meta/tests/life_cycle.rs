@@ -50,9 +50,12 @@ fn project(id: &str, name: &str, steps: Option<Steps>, table: &str) -> Body {
             }),
             source_id: "e_a".into(),
             destination_id: "e_b".into(),
-            destination_tables: vec![QualifiedName {
-                database: "d".into(),
-                table: table.into(),
+            selection: vec![SelectedObject {
+                destination: Some(QualifiedName {
+                    database: "d".into(),
+                    table: table.into(),
+                }),
+                ..Default::default()
             }],
             ..Default::default()
         }),

@@ -1,5 +1,7 @@
 //! Projects driven by the reconciler and an owner that does what it is told.
 
+#![allow(clippy::unwrap_used)]
+
 use oms_meta::{MetaState, Placement, command, reconcile};
 use oms_proto::{
     meta::{

@@ -1,1 +1,31 @@
 //! Supervised component actors: store, full import, incremental synchronization, verification.
+//!
+//! A component is a [`Behavior`] under a [`ComponentHost`]. The host gives each component an actor of
+//! its own: the actor is the control surface (stop, observe) and the supervisor of one worker, which
+//! moves the data on bounded channels. Rows never travel through a mailbox.
+//!
+//! What happens when a worker ends with an error is decided in one place from the error's
+//! disposition: transient errors and crashes are retried in place with a growing pause until the
+//! [`RetryPolicy`] gives up; everything else ends the component and is reported. A component that was
+//! fenced ends without writing anything more.
+
+mod behavior;
+mod clock;
+mod context;
+mod host;
+mod log;
+mod observation;
+mod reporter;
+mod retry;
+mod worker;
+
+pub mod components;
+
+pub use behavior::{Behavior, Completion};
+pub use clock::{Clock, SystemClock};
+pub use context::Context;
+pub use host::{ComponentHost, HostError};
+pub use log::{ComponentLog, LogLevel, LogLine};
+pub use observation::{Observation, Progress, ProgressCell, RunState};
+pub use reporter::{Facts, Reporter};
+pub use retry::RetryPolicy;

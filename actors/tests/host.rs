@@ -1,0 +1,171 @@
+//! Retry, crash, stop and fencing of components.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use async_trait::async_trait;
+use oms_actors::{
+    Behavior, Completion, ComponentHost, Context, Facts, Reporter, RetryPolicy, RunState, SystemClock,
+};
+use oms_core::{ComponentId, Epoch, Failure, codes};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+struct Recorder {
+    states: Mutex<Vec<RunState>>,
+    seen: mpsc::Sender<RunState>,
+}
+
+#[async_trait]
+impl Reporter for Recorder {
+    async fn state(&self, state: &RunState, _: &str) -> Result<(), Failure> {
+        self.states.lock().push(state.clone());
+        self.seen.send(state.clone()).await.unwrap();
+        Ok(())
+    }
+    async fn facts(&self, _: Facts) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn removed(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Fails as scripted, then waits for the end.
+struct Scripted {
+    runs: AtomicU32,
+    script: fn(u32) -> Option<Failure>,
+    crash_until: u32,
+}
+
+#[async_trait]
+impl Behavior for Scripted {
+    async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+        let n = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
+        assert!(n > self.crash_until, "scripted crash");
+        if let Some(failure) = (self.script)(n) {
+            return Err(failure);
+        }
+        context.cancel.cancelled().await;
+        Ok(Completion::Stopped)
+    }
+    async fn remove(&self, _: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn id() -> ComponentId {
+    "p_1.store".parse().unwrap()
+}
+
+async fn start(behavior: Arc<Scripted>) -> (ComponentHost, mpsc::Receiver<RunState>) {
+    let host = ComponentHost::start(Arc::new(SystemClock), RetryPolicy::default())
+        .await
+        .unwrap();
+    let (seen, states) = mpsc::channel(16);
+    let recorder = Arc::new(Recorder {
+        states: Mutex::default(),
+        seen,
+    });
+    host.run(id(), Epoch(1), behavior, recorder).await.unwrap();
+    (host, states)
+}
+
+fn scripted(script: fn(u32) -> Option<Failure>, crash_until: u32) -> Arc<Scripted> {
+    Arc::new(Scripted {
+        runs: AtomicU32::new(0),
+        script,
+        crash_until,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn transient_errors_are_retried_and_counted() {
+    let behavior = scripted(
+        |n| (n < 4).then(|| Failure::new(codes::src::UNREACHABLE, "gone")),
+        0,
+    );
+    let (host, mut states) = start(behavior.clone()).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    while behavior.runs.load(Ordering::SeqCst) < 4 {
+        tokio::task::yield_now().await;
+        tokio::time::advance(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(host.observe(&id()).await.unwrap().retries, 3);
+    host.stop(&id()).await.unwrap();
+    assert_eq!(states.recv().await, Some(RunState::Stopped));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_restarts_in_place_and_too_many_are_reported() {
+    let (_host, mut states) = start(scripted(|_| None, u32::MAX)).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    let Some(RunState::Failed(code, words)) = states.recv().await else {
+        panic!("not failed")
+    };
+    assert_eq!(code, codes::apply::INTERNAL);
+    assert!(words.contains("scripted crash"), "{words}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definite_error_is_reported_at_once() {
+    let behavior = scripted(
+        |_| Some(Failure::new(codes::src::LOG_DISABLED, "log_bin is off")),
+        0,
+    );
+    let (_host, mut states) = start(behavior.clone()).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    assert!(
+        matches!(states.recv().await, Some(RunState::Failed(code, _)) if code == codes::src::LOG_DISABLED)
+    );
+    assert_eq!(behavior.runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_end_with_the_window() {
+    let (_host, mut states) = start(scripted(
+        |_| Some(Failure::new(codes::dst::UNREACHABLE, "gone")),
+        0,
+    ))
+    .await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    let Some(RunState::Failed(code, words)) = states.recv().await else {
+        panic!("not failed")
+    };
+    assert_eq!(code, codes::dst::UNREACHABLE);
+    assert!(words.contains("gave up"), "{words}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_component_reports_nothing_more() {
+    let (host, mut states) = start(scripted(
+        |_| Some(Failure::new(codes::apply::FENCED, "newer owner")),
+        0,
+    ))
+    .await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    while host.observe(&id()).await.unwrap().state == RunState::Running {
+        tokio::task::yield_now().await;
+    }
+    assert!(states.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_epochs_never_overlap_on_a_node() {
+    let behavior = scripted(|_| None, 0);
+    let (host, mut states) = start(behavior.clone()).await;
+    states.recv().await;
+    let (seen, _keep) = mpsc::channel(16);
+    let recorder = Arc::new(Recorder {
+        states: Mutex::default(),
+        seen,
+    });
+    let refused = host.run(id(), Epoch(2), behavior.clone(), recorder.clone()).await;
+    assert!(refused.unwrap_err().to_string().contains("epoch 1"));
+    host.stop(&id()).await.unwrap();
+    host.run(id(), Epoch(2), behavior, recorder).await.unwrap();
+    assert_eq!(host.list(), vec![(id(), Epoch(2))]);
+}

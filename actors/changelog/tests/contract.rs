@@ -1,4 +1,5 @@
 //! The one contract suite, on both implementations.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
 

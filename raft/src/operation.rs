@@ -82,6 +82,16 @@ impl Submitter {
                 Attempt::Failed(error) => return Err(error),
                 Attempt::NotLeader(_) => false,
             };
+            // Woken by any change; the pause covers changes on other nodes that this one cannot see.
+            let pause = self
+                .config
+                .timings
+                .heartbeat
+                .min(deadline.saturating_duration_since(Instant::now()));
+            if let Ok(Err(_)) = tokio::time::timeout(pause, metrics.changed()).await {
+                return Err(RaftError::Stopped("it was shut down".to_owned()));
+            }
+            // Not tried once more at the very end: a proposal cut off at once would leave its outcome open.
             if Instant::now() >= deadline {
                 return Err(if quorum_missing {
                     RaftError::NoQuorum
@@ -90,11 +100,6 @@ impl Submitter {
                         waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
                     }
                 });
-            }
-            // Woken by any change; the pause covers changes on other nodes that this one cannot see.
-            let pause = self.config.timings.heartbeat.min(deadline - Instant::now());
-            if let Ok(Err(_)) = tokio::time::timeout(pause, metrics.changed()).await {
-                return Err(RaftError::Stopped("it was shut down".to_owned()));
             }
         }
     }

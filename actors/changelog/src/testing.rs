@@ -94,7 +94,7 @@ pub async fn order_and_content(subject: &dyn Subject) {
         ];
         expected.extend(txn.clone());
         assert_eq!(writer.append(txn).await.expect("appended"), LogSeq(n * 3));
-        if n % 7 == 0 {
+        if n.is_multiple_of(7) {
             assert_eq!(writer.commit().await.expect("committed"), LogSeq(n * 3));
         }
     }

@@ -64,7 +64,7 @@ async fn fill(writer: &mut dyn LogWriter) -> ChangeLogError {
         if let Err(error) = writer.append(vec![record(n)]).await {
             return error;
         }
-        if n % 7 == 0
+        if n.is_multiple_of(7)
             && let Err(error) = writer.commit().await
         {
             return error;

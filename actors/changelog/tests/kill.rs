@@ -42,7 +42,7 @@ async fn child_that_writes_until_killed() {
             NewRecord::last(1, position(n + 2), payload(n + 2, 20)),
         ];
         // Sometimes the kill finds half a transaction durable.
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             writer.append(txn[..2].to_vec()).await.unwrap();
             println!("acknowledged {}", writer.commit().await.unwrap());
             writer.append(txn[2..].to_vec()).await.unwrap();

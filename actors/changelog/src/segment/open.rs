@@ -47,6 +47,7 @@ pub(crate) fn open(config: LogConfig, origin: &LogOrigin, disk: Disk) -> Result<
         let info = describe(&disk, first, origin.log_id, segments.back())?;
         segments.push_back(info);
     }
+    finish_retention(&disk, &mut segments)?;
     let (mark, acknowledged) =
         Mark::open(&dir, origin.log_id).map_err(|error| ChangeLogError::io(&dir, error))?;
     let Some(last) = segments.back_mut() else {
@@ -69,6 +70,30 @@ pub(crate) fn open(config: LogConfig, origin: &LogOrigin, disk: Disk) -> Result<
         pins,
     };
     Ok((Engine::new(config, seed, disk, mark, lock, state, tail), recovery))
+}
+
+/// Completes a retention that a crash interrupted between two segments of one transaction: the log must
+/// begin at a transaction border, and what lies before the first one can no longer be read from its start.
+fn finish_retention(disk: &Disk, segments: &mut VecDeque<SegmentInfo>) -> Result<()> {
+    let Some(border) = segments
+        .iter()
+        .position(|segment| segment.header.start.open_txn.is_none())
+    else {
+        let first = segments.front().map_or(LogSeq::FIRST, SegmentInfo::first);
+        return Err(ChangeLogError::Corrupt {
+            file: disk.path(first),
+            offset: 0,
+            seq: first,
+            reason: "the segment with the beginning of its transaction is missing",
+        });
+    };
+    for segment in segments.drain(..border) {
+        let path = disk.path(segment.first());
+        tracing::warn!(file = %path.display(), "remove the rest of a transaction whose beginning was removed");
+        disk.remove(segment.first())
+            .map_err(|error| ChangeLogError::io(path, error))?;
+    }
+    Ok(())
 }
 
 fn last_info(segments: &VecDeque<SegmentInfo>) -> Result<SegmentInfo> {
@@ -183,11 +208,6 @@ fn describe(disk: &Disk, first: LogSeq, log_id: LogId, before: Option<&SegmentIn
                 "the segment's length has changed",
             ));
         }
-    } else if header.start.open_txn.is_some() {
-        return Err(damaged(
-            path.clone(),
-            "the segment with the beginning of its transaction is missing",
-        ));
     }
     let len = file.metadata().map_err(io)?.len();
     let mut head = Vec::with_capacity(HEAD);

@@ -1,0 +1,319 @@
+//! The snapshot reader.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use async_trait::async_trait;
+use mysql_async::{BinaryProtocol, Conn, Error, QueryResult, Statement, prelude::Queryable};
+use oms_core::{
+    ChunkRange, Column, Failure, KeyOrder, Position, Row, RowBatch, RowBuilder, SnapshotReader, Source, TableName, TableRead,
+    TableSchema, codes,
+};
+
+use super::{cell, consistent, statement};
+use crate::connection::{Endpoint, Flavor, Side, connect, failure};
+
+/// Reads rows over one connection, by prepared statements, because only the binary protocol carries
+/// floats and temporal values exactly.
+///
+/// Rows are read from the connection as they are asked for; the server waits meanwhile. Starting a
+/// read while rows of the last one are unread drops the connection and opens a new one, because
+/// reading a large rest only to forget it could take hours (inside a consistent snapshot the rest
+/// is read: the connection *is* the snapshot).
+#[derive(Debug)]
+pub struct MysqlSnapshotReader {
+    endpoint: Endpoint,
+    side: Side,
+    flavor: Flavor,
+    conn: Option<Conn>,
+    reading: Option<Reading>,
+    consistent: bool,
+    /// For the position of consistent snapshots; a destination has none.
+    source: Option<Arc<dyn Source>>,
+    builder: RowBuilder,
+}
+
+/// What was started.
+#[derive(Debug)]
+struct Reading {
+    table: Arc<TableSchema>,
+    /// Statements still to run.
+    waiting: VecDeque<String>,
+    /// The statement whose rows are being read.
+    running: Option<Statement>,
+}
+
+impl MysqlSnapshotReader {
+    /// Opens a reader of a source (with positions for consistent snapshots) or, without `source`, of
+    /// either side.
+    pub async fn open(endpoint: Endpoint, side: Side, source: Option<Arc<dyn Source>>) -> Result<Self, Failure> {
+        let mut reader = Self {
+            endpoint,
+            side,
+            flavor: Flavor::Mysql,
+            conn: None,
+            reading: None,
+            consistent: false,
+            source,
+            builder: RowBuilder::new(),
+        };
+        reader.conn().await?;
+        Ok(reader)
+    }
+
+    /// The connection; a new one if there is none.
+    async fn conn(&mut self) -> Result<&mut Conn, Failure> {
+        if self.conn.is_none() {
+            if self.consistent {
+                // Its snapshot died with it.
+                return Err(self.fail(Error::Driver(mysql_async::DriverError::ConnectionClosed)));
+            }
+            let mut conn = connect(&self.endpoint, self.side).await?;
+            self.flavor = prepare(&mut conn).await.map_err(|e| failure(e, self.side))?;
+            self.conn = Some(conn);
+        }
+        match &mut self.conn {
+            Some(conn) => Ok(conn),
+            None => Err(Failure::new(codes::src::UNREACHABLE, "no connection")),
+        }
+    }
+
+    fn fail(&self, error: Error) -> Failure {
+        failure(error, self.side)
+    }
+
+    /// Ends what is being read, so that the connection is free.
+    async fn stop_reading(&mut self) -> Result<(), Failure> {
+        let Some(reading) = self.reading.take() else { return Ok(()) };
+        let Some(running) = reading.running else { return Ok(()) };
+        let Some(mut conn) = self.conn.take() else { return Ok(()) };
+        if self.consistent {
+            let result = QueryResult::<'_, '_, BinaryProtocol>::new(&mut conn).drop_result().await;
+            result.map_err(|e| self.fail(e))?;
+            conn.close(running).await.map_err(|e| self.fail(e))?;
+            self.conn = Some(conn);
+        } else {
+            // Dropping a connection would read the rest in the background; closing the socket does not.
+            abandon(conn, &self.endpoint, self.side).await;
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, table: Arc<TableSchema>, statements: Vec<String>) -> Result<(), Failure> {
+        self.stop_reading().await?;
+        let name = table.name.clone();
+        self.reading = Some(Reading {
+            table,
+            waiting: statements.into(),
+            running: None,
+        });
+        // The first statement is run at once: the rows are those of now, not of the first batch.
+        self.run_next().await.map_err(|e| e.context(name))?;
+        Ok(())
+    }
+
+    /// Runs the next waiting statement. `false`: there is none.
+    async fn run_next(&mut self) -> Result<bool, Failure> {
+        let side = self.side;
+        let sql = match &mut self.reading {
+            Some(reading) if reading.running.is_some() => return Ok(true),
+            Some(reading) => reading.waiting.pop_front(),
+            None => None,
+        };
+        let Some(sql) = sql else { return Ok(false) };
+        let conn = self.conn().await?;
+        let prepared = conn.prep(sql).await.map_err(|e| failure(e, side))?;
+        // The result stays with the connection; `next_batch` takes it up again.
+        match conn.exec_iter(&prepared, ()).await {
+            Ok(result) => drop(result),
+            Err(e) => return Err(failure(e, side)),
+        }
+        if let Some(reading) = &mut self.reading {
+            reading.running = Some(prepared);
+        }
+        Ok(true)
+    }
+
+    /// Reads one row of small results completely.
+    async fn first_row(&mut self, sql: String, columns: &[&Column]) -> Result<Option<Row>, Failure> {
+        let side = self.side;
+        let conn = self.conn().await?;
+        let prepared = conn.prep(sql).await.map_err(|e| failure(e, side))?;
+        let wire: Option<mysql_async::Row> =
+            conn.exec_first(&prepared, ()).await.map_err(|e| failure(e, side))?;
+        conn.close(prepared).await.map_err(|e| failure(e, side))?;
+        match wire {
+            None => Ok(None),
+            Some(wire) => self.build(columns.iter().copied(), &wire).map(Some),
+        }
+    }
+
+    fn build<'c>(
+        &mut self,
+        columns: impl ExactSizeIterator<Item = &'c Column>,
+        wire: &mysql_async::Row,
+    ) -> Result<Row, Failure> {
+        build(&mut self.builder, columns, wire, self.side)
+    }
+}
+
+fn build<'c>(
+    builder: &mut RowBuilder,
+    columns: impl ExactSizeIterator<Item = &'c Column>,
+    wire: &mysql_async::Row,
+    side: Side,
+) -> Result<Row, Failure> {
+    let changed = |detail: String| Failure::new(codes::schema::DEFINITION_DIFFERS, detail);
+    if wire.len() != columns.len() {
+        let detail = format!("{} values for {} columns", wire.len(), columns.len());
+        return Err(changed(detail));
+    }
+    let count = u16::try_from(columns.len()).map_err(|_| changed("too many columns".into()))?;
+    builder.begin(count);
+    for (index, column) in columns.enumerate() {
+        let value = wire.as_ref(index).unwrap_or(&mysql_async::Value::NULL);
+        cell::push(builder, column, value).map_err(|expected| {
+            let words = format!("column `{}` is not {expected}", column.name);
+            changed(words)
+        })?;
+    }
+    builder.finish().map_err(|e| {
+        let code = match side {
+            Side::Source => codes::src::STATEMENT_FAILED,
+            Side::Destination => codes::dst::STATEMENT_FAILED,
+        };
+        Failure::new(code, "a row cannot be held").with_source(e)
+    })
+}
+
+/// Results come as the bytes that are stored: no conversion to the connection's character set.
+async fn prepare(conn: &mut Conn) -> Result<Flavor, Error> {
+    let version: Option<String> = conn.query_first("SELECT CONCAT(VERSION(), ' ', @@version_comment)").await?;
+    conn.query_drop("SET character_set_results = NULL").await?;
+    Ok(Flavor::of(&version.unwrap_or_default()))
+}
+
+/// Ends a connection whose result is not wanted any more: its thread at the server is killed from
+/// another connection, after which little is left to read.
+async fn abandon(conn: Conn, endpoint: &Endpoint, side: Side) {
+    let id = conn.id();
+    match connect(endpoint, side).await {
+        Ok(mut other) => {
+            if let Err(e) = other.query_drop(format!("KILL {id}")).await {
+                tracing::debug!(error = %e, "an abandoned read could not be ended early");
+            }
+            drop(conn);
+            let _ = other.disconnect().await;
+        }
+        Err(e) => {
+            tracing::debug!(error = %e, "an abandoned read could not be ended early");
+            drop(conn);
+        }
+    }
+}
+
+#[async_trait]
+impl SnapshotReader for MysqlSnapshotReader {
+    async fn chunk_end(&mut self, table: &TableSchema, after: Option<&Row>, rows: u64) -> Result<Option<Row>, Failure> {
+        self.stop_reading().await?;
+        self.conn().await?;
+        let (sql, columns) = statement::chunk_end(table, after, rows, self.flavor)?;
+        self.first_row(sql, &columns).await.map_err(|e| e.context(&table.name))
+    }
+
+    async fn read_chunk(&mut self, table: Arc<TableSchema>, range: &ChunkRange, order: KeyOrder) -> Result<(), Failure> {
+        let sql = statement::chunk(&table, range, order, self.flavor)?;
+        self.start(table, vec![sql]).await
+    }
+
+    async fn read_keys(&mut self, table: Arc<TableSchema>, keys: &[Row]) -> Result<(), Failure> {
+        let statements = statement::keys(&table, keys)?;
+        self.start(table, statements).await
+    }
+
+    async fn begin_consistent(&mut self, tables: &[TableName]) -> Result<Position, Failure> {
+        self.end_consistent().await?;
+        let Some(source) = self.source.clone() else {
+            return Err(Failure::new(
+                codes::import::SNAPSHOT_POSITION_UNKNOWN,
+                "only a source has a log position",
+            ));
+        };
+        self.conn().await?;
+        let flavor = self.flavor;
+        let conn = self.conn().await?;
+        let position = consistent::begin(conn, flavor, source.as_ref(), tables).await?;
+        self.consistent = true;
+        Ok(position)
+    }
+
+    async fn end_consistent(&mut self) -> Result<(), Failure> {
+        if !self.consistent {
+            return self.stop_reading().await;
+        }
+        // The connection's only use was the snapshot: a new one is as good and needs no clearing.
+        self.consistent = false;
+        if self.reading.as_ref().is_some_and(|r| r.running.is_some()) {
+            return self.stop_reading().await;
+        }
+        self.reading = None;
+        if let Some(mut conn) = self.conn.take() {
+            conn.query_drop("ROLLBACK").await.map_err(|e| self.fail(e))?;
+            self.conn = Some(conn);
+        }
+        Ok(())
+    }
+
+    async fn read_all(&mut self, table: Arc<TableSchema>) -> Result<TableRead, Failure> {
+        let read = TableRead {
+            estimated_rows: table.estimated_rows,
+        };
+        let sql = statement::all(&table);
+        self.start(table, vec![sql]).await?;
+        Ok(read)
+    }
+
+    async fn next_batch(&mut self, max_bytes: usize) -> Result<Option<RowBatch>, Failure> {
+        let mut batch = RowBatch::default();
+        let side = self.side;
+        while self.run_next().await? {
+            let (Some(conn), Some(reading)) = (&mut self.conn, &mut self.reading) else { break };
+            let table = &reading.table;
+            let mut result = QueryResult::<'_, '_, BinaryProtocol>::new(&mut *conn);
+            loop {
+                let wire = match result.next().await {
+                    Ok(wire) => wire,
+                    Err(e) => {
+                        let failed = failure(e, side).context(&table.name);
+                        // What is left of the result cannot be trusted.
+                        self.reading = None;
+                        self.conn = None;
+                        return Err(failed);
+                    }
+                };
+                let Some(wire) = wire else { break };
+                let row = build(&mut self.builder, table.columns.iter(), &wire, side)
+                    .map_err(|e| e.context(&table.name))?;
+                batch.bytes += row.size() as u64;
+                batch.rows.push(row);
+                if batch.bytes >= max_bytes as u64 {
+                    return Ok(Some(batch));
+                }
+            }
+            if let Some(done) = reading.running.take() {
+                conn.close(done).await.map_err(|e| failure(e, side))?;
+            }
+        }
+        Ok((!batch.rows.is_empty()).then_some(batch))
+    }
+
+    async fn count(&mut self, table: &TableSchema) -> Result<u64, Failure> {
+        self.stop_reading().await?;
+        let side = self.side;
+        let conn = self.conn().await?;
+        let counted: Option<u64> = conn
+            .query_first(format!("SELECT COUNT(*) FROM {}", table.name))
+            .await
+            .map_err(|e| failure(e, side).context(&table.name))?;
+        Ok(counted.unwrap_or(0))
+    }
+}

@@ -1,0 +1,292 @@
+//! The SELECT statements.
+
+use oms_core::{ChunkRange, Column, ColumnType, Failure, KeyOrder, Row, TableSchema, codes};
+
+use super::literal;
+use crate::catalog::quoted;
+use crate::connection::Flavor;
+
+/// Rows whose keys are named in one statement.
+const KEYS_PER_STATEMENT: usize = 200;
+/// Bytes of such a statement.
+const KEY_BYTES_PER_STATEMENT: usize = 1 << 19;
+
+/// The key of a table as far as chunks need it.
+struct KeyColumns<'t> {
+    name: &'t str,
+    columns: Vec<&'t Column>,
+}
+
+fn key(table: &TableSchema) -> Result<KeyColumns<'_>, Failure> {
+    let unusable = |words: &str| {
+        Failure::new(codes::import::KEY_NOT_USABLE, words.to_owned()).context(&table.name)
+    };
+    let key = table.row_key().ok_or_else(|| unusable("the table has no key"))?;
+    let columns: Vec<&Column> = key
+        .parts
+        .iter()
+        .filter_map(|part| part.column.and_then(|i| table.columns.get(i)))
+        .collect();
+    let bad = columns.iter().find(|c| {
+        matches!(
+            c.ty,
+            ColumnType::Float | ColumnType::Double | ColumnType::Json | ColumnType::Geometry { .. }
+        )
+    });
+    match bad {
+        Some(column) => Err(unusable(&format!(
+            "key {} has column {} whose order is not reliable",
+            quoted(&key.name),
+            quoted(&column.name)
+        ))),
+        None => Ok(KeyColumns {
+            name: &key.name,
+            columns,
+        }),
+    }
+}
+
+/// All columns of the table in its order. ENUM and SET as numbers: their texts are ambiguous (the
+/// invalid value and an empty member look alike) and depend on character sets. `+ 0` would make a
+/// DOUBLE of them, which does not hold 64 bits.
+fn select_list(columns: &[&Column]) -> String {
+    let each = columns.iter().map(|column| {
+        let name = quoted(&column.name);
+        match column.ty {
+            ColumnType::Enum { .. } | ColumnType::Set { .. } => format!("CAST({name} AS UNSIGNED)"),
+            _ => name,
+        }
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn all_columns(table: &TableSchema) -> String {
+    select_list(&table.columns.iter().collect::<Vec<_>>())
+}
+
+fn order_by(key: &KeyColumns<'_>) -> String {
+    let names: Vec<_> = key.columns.iter().map(|c| quoted(&c.name)).collect();
+    format!(" ORDER BY {}", names.join(", "))
+}
+
+/// Old optimizers prefer a full scan as soon as a range looks large; chunks are always ranges.
+fn force(key: &KeyColumns<'_>, flavor: Flavor) -> String {
+    match flavor {
+        Flavor::Mysql | Flavor::MariaDb => format!(" FORCE INDEX ({})", quoted(key.name)),
+        Flavor::OceanBase | Flavor::TiDb => String::new(),
+    }
+}
+
+/// `key > bound` (or `<`, with `last_equal` also equality in the last column), without row
+/// constructors, for which MySQL 5.6 uses no index:
+/// `a >= 1 AND (a > 1 OR (a = 1 AND (b > 2)))`.
+fn beyond(key: &KeyColumns<'_>, bound: &Row, operator: char, last_equal: bool) -> Result<String, Failure> {
+    if bound.len() != key.columns.len() {
+        return Err(Failure::new(
+            codes::import::KEY_NOT_USABLE,
+            format!("a bound has {} values for {} key columns", bound.len(), key.columns.len()),
+        ));
+    }
+    let mut literals = Vec::with_capacity(key.columns.len());
+    for (column, value) in key.columns.iter().zip(bound.iter()) {
+        let mut text = String::new();
+        literal::push(&mut text, column, value)?;
+        literals.push((quoted(&column.name), text));
+    }
+    let mut condition = String::new();
+    for (name, value) in literals.iter().rev() {
+        condition = if condition.is_empty() {
+            let equal = if last_equal { "=" } else { "" };
+            format!("{name} {operator}{equal} {value}")
+        } else {
+            format!("{name} {operator}= {value} AND ({name} {operator} {value} OR ({name} = {value} AND ({condition})))")
+        };
+    }
+    Ok(condition)
+}
+
+/// The rows of a chunk.
+pub(super) fn chunk(
+    table: &TableSchema,
+    range: &ChunkRange,
+    order: KeyOrder,
+    flavor: Flavor,
+) -> Result<String, Failure> {
+    let key = key(table)?;
+    let mut conditions = Vec::new();
+    if let Some(after) = &range.after {
+        conditions.push(format!("({})", beyond(&key, after, '>', false)?));
+    }
+    if let Some(through) = &range.through {
+        conditions.push(format!("({})", beyond(&key, through, '<', true)?));
+    }
+    let mut sql = format!("SELECT {} FROM {}", all_columns(table), table.name);
+    if !conditions.is_empty() || order == KeyOrder::Ordered {
+        sql.push_str(&force(&key, flavor));
+    }
+    if !conditions.is_empty() {
+        sql.push_str(" WHERE ");
+        sql.push_str(&conditions.join(" AND "));
+    }
+    if order == KeyOrder::Ordered {
+        sql.push_str(&order_by(&key));
+    }
+    Ok(sql)
+}
+
+/// The key at the end of a chunk, and the columns that are selected.
+pub(super) fn chunk_end<'t>(
+    table: &'t TableSchema,
+    after: Option<&Row>,
+    rows: u64,
+    flavor: Flavor,
+) -> Result<(String, Vec<&'t Column>), Failure> {
+    let key = key(table)?;
+    let mut sql = format!("SELECT {} FROM {}{}", select_list(&key.columns), table.name, force(&key, flavor));
+    if let Some(after) = after {
+        sql.push_str(" WHERE ");
+        sql.push_str(&beyond(&key, after, '>', false)?);
+    }
+    sql.push_str(&order_by(&key));
+    sql.push_str(&format!(" LIMIT 1 OFFSET {}", rows.max(1) - 1));
+    Ok((sql, key.columns))
+}
+
+/// Statements that read the rows with these keys.
+pub(super) fn keys(table: &TableSchema, wanted: &[Row]) -> Result<Vec<String>, Failure> {
+    let key = key(table)?;
+    let head = format!("SELECT {} FROM {} WHERE ", all_columns(table), table.name);
+    let mut statements = Vec::new();
+    let mut conditions: Vec<String> = Vec::new();
+    let mut bytes = 0;
+    let single = key.columns.len() == 1;
+    let mut flush = |conditions: &mut Vec<String>| {
+        if conditions.is_empty() {
+            return;
+        }
+        let first = key.columns.first().map(|c| quoted(&c.name)).unwrap_or_default();
+        statements.push(if single {
+            format!("{head}{first} IN ({})", conditions.join(", "))
+        } else {
+            format!("{head}{}", conditions.join(" OR "))
+        });
+        conditions.clear();
+    };
+    for row in wanted {
+        if row.len() != key.columns.len() {
+            return Err(Failure::new(
+                codes::import::KEY_NOT_USABLE,
+                format!("a key has {} values for {} key columns", row.len(), key.columns.len()),
+            )
+            .context(&table.name));
+        }
+        let mut condition = String::new();
+        for (column, value) in key.columns.iter().zip(row.iter()) {
+            if single {
+                literal::push(&mut condition, column, value)?;
+                continue;
+            }
+            condition.push_str(if condition.is_empty() { "(" } else { " AND " });
+            condition.push_str(&quoted(&column.name));
+            condition.push_str(" = ");
+            literal::push(&mut condition, column, value)?;
+        }
+        if !single {
+            condition.push(')');
+        }
+        if conditions.len() >= KEYS_PER_STATEMENT || bytes + condition.len() > KEY_BYTES_PER_STATEMENT {
+            flush(&mut conditions);
+            bytes = 0;
+        }
+        bytes += condition.len();
+        conditions.push(condition);
+    }
+    flush(&mut conditions);
+    Ok(statements)
+}
+
+/// All rows.
+pub(super) fn all(table: &TableSchema) -> String {
+    format!("SELECT {} FROM {}", all_columns(table), table.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use oms_core::{Key, KeyPart, RowBuilder, TableName, Value};
+
+    use super::*;
+
+    fn table() -> TableSchema {
+        let column = |name: &str, ty| Column {
+            name: name.into(),
+            ty,
+            nullable: false,
+            generated: None,
+            invisible: false,
+        };
+        TableSchema {
+            name: TableName::new("d", "t`"),
+            engine: "InnoDB".into(),
+            columns: vec![
+                column("a", ColumnType::Integer { bytes: 4, unsigned: false }),
+                column(
+                    "b",
+                    ColumnType::VarChar { length: 9, charset: "gbk".into(), collation: "gbk_chinese_ci".into() },
+                ),
+                column(
+                    "s",
+                    ColumnType::Set { members: vec!["x".into()], charset: "gbk".into(), collation: "gbk_bin".into() },
+                ),
+            ],
+            keys: vec![Key {
+                name: "PRIMARY".into(),
+                primary: true,
+                parts: [0, 1].map(|i| KeyPart { column: Some(i), prefix: None }).to_vec(),
+            }],
+            estimated_rows: 0,
+            estimated_bytes: 0,
+        }
+    }
+
+    fn bound(a: i64, b: &[u8]) -> Row {
+        RowBuilder::build([Value::Int(a), Value::Text(b)].into_iter()).unwrap()
+    }
+
+    #[test]
+    fn bounds_are_written_out_in_the_columns_charset() {
+        let range = ChunkRange {
+            after: Some(bound(1, &[0xb0, 0xa1])),
+            through: Some(bound(5, b"z")),
+        };
+        let sql = chunk(&table(), &range, KeyOrder::Ordered, Flavor::Mysql).unwrap();
+        assert_eq!(
+            sql,
+            "SELECT `a`, `b`, CAST(`s` AS UNSIGNED) FROM `d`.`t``` FORCE INDEX (`PRIMARY`) WHERE \
+             (`a` >= 1 AND (`a` > 1 OR (`a` = 1 AND (`b` > _gbk X'b0a1')))) AND \
+             (`a` <= 5 AND (`a` < 5 OR (`a` = 5 AND (`b` <= _gbk X'7a')))) ORDER BY `a`, `b`"
+        );
+    }
+
+    #[test]
+    fn keys_are_batched() {
+        let many: Vec<Row> = (0..450).map(|n| bound(n, b"k")).collect();
+        let statements = keys(&table(), &many).unwrap();
+        assert_eq!(statements.len(), 3);
+        assert!(statements[2].ends_with("(`a` = 449 AND `b` = _gbk X'6b')"));
+        assert!(keys(&table(), &[RowBuilder::build([Value::Int(1)].into_iter()).unwrap()]).is_err());
+        assert!(keys(&table(), &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_key_on_float_is_refused() {
+        let mut t = table();
+        t.columns[0].ty = ColumnType::Float;
+        let e = chunk_end(&t, None, 5, Flavor::Mysql).unwrap_err();
+        assert_eq!(e.code(), codes::import::KEY_NOT_USABLE);
+        t.keys.clear();
+        assert_eq!(
+            chunk(&t, &ChunkRange::default(), KeyOrder::Any, Flavor::Mysql).unwrap_err().code(),
+            codes::import::KEY_NOT_USABLE
+        );
+    }
+}

@@ -3,12 +3,22 @@
 //!
 //! End-to-end tests, fault injection and benches stand on it.
 
+mod checksum;
 mod client;
+mod corpus;
 mod error;
+mod load;
 mod port;
 mod server;
+mod sysbench;
 
+pub use checksum::{
+    ColumnClass, ColumnShape, Comparison, TableChecksum, columns, compare_tables, identifier, table_checksum,
+};
 pub use client::{Client, RawValue};
+pub use corpus::Corpus;
 pub use error::{Result, TestbedError};
+pub use load::{LOAD_TABLES, Load, LoadCounters, LoadOptions};
 pub use port::PortLease;
 pub use server::{Role, Server, ServerKind, ServerOptions, servers_folder};
+pub use sysbench::{Sysbench, SysbenchLoad};

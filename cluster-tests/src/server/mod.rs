@@ -6,7 +6,7 @@ mod mariadb;
 mod mysql56;
 mod mysql97;
 mod options;
-mod process;
+pub(crate) mod process;
 mod seekdb;
 mod template;
 

@@ -130,7 +130,7 @@ async fn one_changed_byte_is_seen_on_another_kind_of_server() {
         "n = n - 1",
         "x = x + 0.00000000000000000001",
         "f = 0.10000001",
-        "e = 0.1 + 1e-17",
+        "e = 0.10000000000000002",
         "b = b'100'",
         "d = '2020-02-28'",
         "dt = '9999-12-31 23:59:59.999998'",
@@ -172,16 +172,10 @@ async fn one_changed_byte_is_seen_on_another_kind_of_server() {
                 .query_drop(&format!("UPDATE d.t SET {change} WHERE id = 1"))
                 .await
                 .unwrap();
-            let seen = right.affected_rows();
             let found = compare_tables((&mut left, "d", "t"), (&mut right, "d", "t"))
                 .await
                 .unwrap();
-            // 0.1 + 1e-17 is the same double: nothing changed, nothing is seen.
-            assert_eq!(
-                !found.is_equal(),
-                change != "e = 0.1 + 1e-17",
-                "{kind}: {change} ({seen} rows)"
-            );
+            assert!(!found.is_equal(), "{kind}: {change} was not seen");
             right.query_drop("DELETE FROM d.t").await.unwrap();
             right.query_drop(insert).await.unwrap();
         }

@@ -51,6 +51,9 @@ pub enum RaftError {
         /// The limit.
         limit: usize,
     },
+    /// The leader accepts only smaller commands than this node does. Nothing was proposed.
+    #[error("the leader refused the command: {0}")]
+    TooLargeForLeader(String),
     /// The change was proposed, and then the answer was lost: it may have been made, may still be made,
     /// or may never be. Only looking at the state tells.
     #[error("the outcome of the change is not known: {0}")]
@@ -76,7 +79,7 @@ impl RaftError {
             Self::Damaged(_) => codes::METADATA_CORRUPT,
             Self::WrongFolder { .. } => codes::WRONG_NODE,
             Self::NoLeader { .. } | Self::NoQuorum => codes::NO_LEADER,
-            Self::TooLarge { .. } => codes::METADATA_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooLargeForLeader(_) => codes::METADATA_TOO_LARGE,
             Self::Indeterminate(_) => codes::OUTCOME_UNKNOWN,
             Self::Membership(_) => codes::MEMBERSHIP_REFUSED,
             Self::WrongPeer(_) => codes::WRONG_CLUSTER,

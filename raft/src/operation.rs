@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oms_proto::raft as pb;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError as OpenraftError};
-use openraft::{ChangeMembers, LogIdOptionExt};
+use openraft::{ChangeMembers, LogIdOptionExt, ServerState};
 use tokio::time::Instant;
 
 use crate::codec;
@@ -157,9 +157,20 @@ impl Submitter {
 
     /// Tries the operation on this node alone.
     async fn here(&self, operation: &Operation, deadline: Instant) -> Attempt {
-        if let Err(fatal) = &self.raft.metrics().borrow().running_state {
-            // Said before anything is handed in, this is certain.
-            return Attempt::Failed(RaftError::Stopped(fatal.to_string()));
+        // Whatever is said before anything is handed in is certain.
+        {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow();
+            if let Err(fatal) = &metrics.running_state {
+                return Attempt::Failed(RaftError::Stopped(fatal.to_string()));
+            }
+            if metrics.state != ServerState::Leader {
+                let known = metrics.current_leader.and_then(|leader| {
+                    let node = metrics.membership_config.membership().get_node(&leader)?;
+                    Some((leader, node.clone()))
+                });
+                return Attempt::NotLeader(known);
+            }
         }
         let attempt = async {
             match operation.clone() {
@@ -328,7 +339,7 @@ fn failure_to_wire(error: &RaftError) -> pb::forward_reply::Outcome {
     let (kind, message) = match error {
         RaftError::Membership(what) => (Kind::Refused, what.clone()),
         RaftError::NoQuorum => (Kind::NoQuorum, error.to_string()),
-        RaftError::TooLarge { .. } => (Kind::TooLarge, error.to_string()),
+        RaftError::TooLarge { .. } | RaftError::TooLargeForLeader(_) => (Kind::TooLarge, error.to_string()),
         RaftError::Indeterminate(what) => (Kind::Indeterminate, what.clone()),
         // Everything else says that nothing was proposed here.
         other => (Kind::NotLeader, other.to_string()),
@@ -362,7 +373,7 @@ fn from_wire(reply: pb::ForwardReply) -> Attempt {
         Kind::NotLeader => Attempt::NotLeader(None),
         Kind::Refused => Attempt::Failed(RaftError::Membership(error.message)),
         Kind::NoQuorum => Attempt::Failed(RaftError::NoQuorum),
-        Kind::TooLarge => Attempt::Failed(RaftError::Membership(error.message)),
+        Kind::TooLarge => Attempt::Failed(RaftError::TooLargeForLeader(error.message)),
         Kind::Indeterminate | Kind::Unspecified => Attempt::Failed(RaftError::Indeterminate(error.message)),
     }
 }

@@ -262,6 +262,21 @@ async fn commands_up_to_the_limit_travel_between_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_leader_refuses_what_only_a_follower_would_take() {
+    let engines = engines();
+    let mut nodes = three(&engines, |config| config.max_command_bytes = 1000).await;
+    let lost = nodes.remove((leader_position(&nodes) + 1) % 3);
+    let (id, port) = (lost.raft.node_id(), lost.stop().await);
+    let back = Node::start(id, port, Arc::new(engines[id as usize - 1].clone()), |_| ())
+        .await
+        .unwrap();
+    let error = back.raft.propose(vec![0; 2000]).await.unwrap_err();
+    assert!(matches!(error, RaftError::TooLargeForLeader(_)), "{error}");
+    back.raft.propose(vec![0; 1000]).await.unwrap();
+    assert_eq!(back.commands().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn foreign_and_malformed_requests_are_refused() {
     let node = testbed::single(Arc::new(MemoryEngine::new()), |_| ())
         .await

@@ -54,14 +54,12 @@ async fn nothing_is_led_before_it_is_initialized() {
     .await
     .unwrap();
     assert!(!node.raft.is_initialized().await.unwrap());
-    assert!(matches!(
-        node.raft.propose(command(1)).await,
-        Err(RaftError::NoLeader { .. })
-    ));
-    assert!(matches!(
-        node.raft.read_barrier().await,
-        Err(RaftError::NoLeader { .. })
-    ));
+    for error in [
+        node.raft.propose(command(1)).await.unwrap_err(),
+        node.raft.read_barrier().await.unwrap_err(),
+    ] {
+        assert!(matches!(error, RaftError::NoLeader { .. }), "{error}");
+    }
     node.raft.initialize_single().await.unwrap();
     node.raft.initialize_single().await.unwrap();
     assert!(node.raft.is_initialized().await.unwrap());

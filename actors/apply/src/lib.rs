@@ -1,1 +1,19 @@
-//! Object mapping, conflict graph, apply lanes and safe mode.
+//! Incremental apply and full import, without a database and without actors.
+//!
+//! * [`Synchronizer`] applies a log: it numbers transactions, finds out which of them may run side by
+//!   side ([`KeyExtractor`], [`ConflictGraph`]), gives them to lanes, and keeps at the destination
+//!   what was applied;
+//! * `node/docs/incremental-apply.md` is the argument why the destination is right at any moment.
+
+mod conflict;
+mod error;
+mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use conflict::{ConflictGraph, ForeignKeyEdge, KeyExtractor, KeyLock, Placement, TransactionKeys};
+pub use error::ApplyError;
+pub use sync::{
+    ApplyProgress, EventFeed, EventSource, SyncConfig, SyncEnd, SyncPlan, Synchronizer, Tracker,
+    resume_or_initialize,
+};

@@ -25,4 +25,7 @@ area! {
     INTERNAL = "OMS-APPLY-0008", Bug, "the applier met an impossible state",
         "An invariant of the applier was broken.",
         "Report it with the component's log.";
+    POSITION_NOT_COMPARABLE = "OMS-APPLY-0009", StopAndAsk, "two positions of the source cannot be compared",
+        "Whether a change lies before or behind a snapshot or stop position cannot be told, because another server answers and neither position names its transactions.",
+        "Point the data source at the server that the positions belong to, enable GTID mode, or import the tables again.";
 }

@@ -1,0 +1,73 @@
+//! What to apply, and how much at once.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use oms_core::{Position, TablePair};
+
+use crate::ForeignKeyEdge;
+
+/// What is applied. Fixed for a run.
+#[derive(Clone, Debug)]
+pub struct SyncPlan {
+    /// The tables, in the order of the decoder's [`oms_core::TableMap`] and of
+    /// [`oms_core::SinkOptions::tables`].
+    pub tables: Arc<Vec<TablePair>>,
+    /// Foreign keys between them that the destination checks while rows are applied.
+    pub foreign_keys: Vec<ForeignKeyEdge>,
+    /// Tables without a key that were imported in one snapshot: its position. Changes in
+    /// transactions that end at or before it are skipped.
+    pub skip_until: BTreeMap<u32, Position>,
+    /// Transactions that end at or before this position are applied in safe mode (tables with a
+    /// key): the position noted after the last chunk of full import.
+    pub safe_until: Option<Position>,
+    /// Apply everything up to this position, then end.
+    pub stop_at: Option<Position>,
+}
+
+/// Sizes and times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncConfig {
+    /// Number of lanes; at least 1.
+    pub lanes: u32,
+    /// Rows after which a destination transaction is committed.
+    pub batch_rows: usize,
+    /// Bytes of rows after which a destination transaction is committed.
+    pub batch_bytes: usize,
+    /// Age at which a destination transaction is committed although more is waiting. It never
+    /// waits for more.
+    pub batch_age: Duration,
+    /// Reading pauses while the rows that are collected or queued occupy more than this.
+    pub memory_bytes: usize,
+    /// Bytes of rows above which a source transaction is streamed instead of collected.
+    pub large_bytes: usize,
+    /// Rows above which a source transaction is streamed instead of collected.
+    pub large_rows: usize,
+    /// Bytes that are asked of the feed at once; also the size of the parts in which a large
+    /// transaction is written.
+    pub feed_bytes: usize,
+    /// How many transactions the last one started may be ahead of the watermark. Bounds the
+    /// checkpoint's size.
+    pub window: usize,
+    /// Least time between two watermarks that are written without rows.
+    pub mark_interval: Duration,
+    /// How long to wait for a commit that is under way when the run ends early.
+    pub stop_grace: Duration,
+}
+
+impl Default for SyncConfig {
+    fn default() -> Self {
+        Self {
+            lanes: 8,
+            batch_rows: 1_000,
+            batch_bytes: 4 << 20,
+            batch_age: Duration::from_millis(500),
+            memory_bytes: 128 << 20,
+            large_bytes: 16 << 20,
+            large_rows: 100_000,
+            feed_bytes: 1 << 20,
+            window: 4_096,
+            mark_interval: Duration::from_secs(1),
+            stop_grace: Duration::from_secs(10),
+        }
+    }
+}

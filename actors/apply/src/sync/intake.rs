@@ -1,0 +1,406 @@
+//! From events to transactions.
+
+use std::{collections::VecDeque, pin::Pin};
+
+use oms_core::{AppliedSet, ApplyMode, Failure, LogEvent, Position, RowChange, RowOp};
+
+use super::{
+    EventFeed, EventSource, SyncConfig, SyncEnd,
+    lane::Transaction,
+    running::{Halt, Running},
+    stream::Streaming,
+    window::{Stop, Window},
+};
+use crate::ApplyError;
+
+/// Bytes that a change occupies besides its rows' buffers.
+const CHANGE_OVERHEAD: usize = size_of::<RowOp>();
+
+fn change_bytes(before: Option<&oms_core::Row>, after: Option<&oms_core::Row>) -> usize {
+    before.map_or(0, oms_core::Row::size) + after.map_or(0, oms_core::Row::size) + CHANGE_OVERHEAD
+}
+
+type Fetched = Result<(Box<dyn EventFeed>, Option<Vec<LogEvent>>), Failure>;
+type Fetching<'a> = Pin<Box<dyn Future<Output = Fetched> + Send + 'a>>;
+
+fn fetch(mut feed: Box<dyn EventFeed>, bytes: usize) -> Fetching<'static> {
+    Box::pin(async move {
+        let events = feed.next(bytes).await?;
+        Ok((feed, events))
+    })
+}
+
+/// The transaction that is being read.
+struct Open {
+    number: u64,
+    rows: usize,
+    bytes: usize,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Its rows are collected.
+    Collect(Vec<RowOp>),
+    /// It is at the destination already.
+    Skip,
+    /// Only its end is looked for: it is large, and how it is treated depends on its end.
+    Measure,
+    /// Its rows go to the destination as they come.
+    Stream(Streaming),
+}
+
+/// Reads events and makes transactions of them.
+pub(super) struct Intake<'a> {
+    source: &'a dyn EventSource,
+    config: &'a SyncConfig,
+    window: Window,
+    /// Transactions behind the first watermark that are at the destination already.
+    above: AppliedSet,
+    tables: usize,
+    fetching: Option<Fetching<'a>>,
+    events: VecDeque<LogEvent>,
+    open: Option<Open>,
+    /// Where a large transaction ends that was read once for this.
+    measured: Option<(u64, Position)>,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(
+        source: &'a dyn EventSource,
+        config: &'a SyncConfig,
+        window: Window,
+        above: AppliedSet,
+        tables: usize,
+    ) -> Self {
+        Self {
+            source,
+            config,
+            window,
+            above,
+            tables,
+            fetching: None,
+            events: VecDeque::new(),
+            open: None,
+            measured: None,
+        }
+    }
+
+    /// Reads until the run ends.
+    pub(super) async fn run(&mut self, running: &mut Running<'_>) -> Result<SyncEnd, Halt> {
+        if self.window.stop(&running.tracker.watermark().position)? != Stop::Before {
+            return self.reached(running).await;
+        }
+        loop {
+            let Some(event) = self.next_event(running).await? else {
+                if self.open.is_some() {
+                    return Err(ApplyError::Protocol("the feed ended within a transaction".into()).into());
+                }
+                running.settle().await?;
+                return Ok(SyncEnd::FeedEnded(running.tracker.watermark().clone()));
+            };
+            let end = match event {
+                LogEvent::Begin { .. } => self.on_begin(running)?,
+                LogEvent::Row(change) => self.on_row(running, change).await?,
+                LogEvent::Abort => self.on_abort(running).await?,
+                LogEvent::Commit {
+                    position,
+                    source_time_us,
+                } => self.on_commit(running, position, source_time_us).await?,
+                LogEvent::Heartbeat {
+                    position,
+                    source_time_us,
+                } => self.on_heartbeat(running, position, source_time_us)?,
+                LogEvent::Ddl {
+                    database,
+                    statement,
+                    position,
+                    ..
+                } => self.on_ddl(running, database, &statement, position).await?,
+            };
+            if end {
+                return self.reached(running).await;
+            }
+        }
+    }
+
+    async fn reached(&self, running: &mut Running<'_>) -> Result<SyncEnd, Halt> {
+        running.settle().await?;
+        Ok(SyncEnd::Reached(running.tracker.watermark().clone()))
+    }
+
+    async fn next_event(&mut self, running: &mut Running<'_>) -> Result<Option<LogEvent>, Halt> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            while running.is_over_budget() {
+                running.step().await?;
+            }
+            let mut fetching = match self.fetching.take() {
+                Some(fetching) => fetching,
+                None => {
+                    // Only at the start and after a drain, so everything begun is applied.
+                    let from = running.tracker.watermark().position.clone();
+                    let (source, bytes) = (self.source, self.config.feed_bytes);
+                    Box::pin(async move { fetch(source.open(&from).await?, bytes).await })
+                }
+            };
+            match running.step_or(&mut fetching).await? {
+                None => self.fetching = Some(fetching),
+                Some(fetched) => {
+                    let (feed, Some(events)) = fetched? else {
+                        return Ok(None);
+                    };
+                    running.gauge.add(rows_bytes(&events));
+                    self.events = events.into();
+                    self.fetching = Some(fetch(feed, self.config.feed_bytes));
+                }
+            }
+        }
+    }
+
+    fn outside(&self, what: &str) -> Result<(), ApplyError> {
+        match self.open {
+            None => Ok(()),
+            Some(_) => Err(ApplyError::Protocol(format!("{what} within a transaction"))),
+        }
+    }
+
+    fn on_begin(&mut self, running: &Running<'_>) -> Result<bool, Halt> {
+        self.outside("a transaction begins")?;
+        let number = running.tracker.next_number();
+        let stage = if self.above.contains(number) {
+            Stage::Skip
+        } else {
+            Stage::Collect(Vec::new())
+        };
+        self.open = Some(Open {
+            number,
+            rows: 0,
+            bytes: 0,
+            stage,
+        });
+        Ok(false)
+    }
+
+    async fn on_row(&mut self, running: &mut Running<'_>, change: RowChange) -> Result<bool, Halt> {
+        let bytes = change_bytes(change.before.as_ref(), change.after.as_ref());
+        if change.table as usize >= self.tables {
+            return Err(ApplyError::Protocol(format!("a change of table number {}", change.table)).into());
+        }
+        let Some(open) = &mut self.open else {
+            return Err(ApplyError::Protocol("a row outside a transaction".into()).into());
+        };
+        let op = RowOp {
+            table: change.table,
+            mode: ApplyMode::Strict,
+            before: change.before,
+            after: change.after,
+        };
+        match &mut open.stage {
+            Stage::Skip | Stage::Measure => running.gauge.remove(bytes),
+            Stage::Collect(ops) => {
+                ops.push(op);
+                open.rows += 1;
+                open.bytes += bytes;
+                if open.bytes > self.config.large_bytes || open.rows > self.config.large_rows {
+                    self.escalate(running).await?;
+                }
+            }
+            Stage::Stream(streaming) => match self.window.mode(&streaming.treatment, op.table) {
+                Some(mode) => streaming.push(running, RowOp { mode, ..op }, bytes).await?,
+                None => running.gauge.remove(bytes),
+            },
+        }
+        Ok(false)
+    }
+
+    /// The open transaction has become too large to collect.
+    async fn escalate(&mut self, running: &mut Running<'_>) -> Result<(), Halt> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let Stage::Collect(ops) = std::mem::replace(&mut open.stage, Stage::Measure) else {
+            return Ok(());
+        };
+        let known = match &self.measured {
+            Some((number, end)) if *number == open.number => Some(self.window.treatment(end)?),
+            _ => self.window.treatment_before_end(running.tracker.last_position())?,
+        };
+        let Some(treatment) = known else {
+            running.gauge.remove(open.bytes);
+            return Ok(());
+        };
+        let number = open.number;
+        let mut streaming = Streaming::begin(running, number, treatment, self.config.feed_bytes).await?;
+        for op in ops {
+            let bytes = change_bytes(op.before.as_ref(), op.after.as_ref());
+            match self.window.mode(&streaming.treatment, op.table) {
+                Some(mode) => streaming.push(running, RowOp { mode, ..op }, bytes).await?,
+                None => running.gauge.remove(bytes),
+            }
+        }
+        if let Some(open) = &mut self.open {
+            open.stage = Stage::Stream(streaming);
+        }
+        Ok(())
+    }
+
+    async fn on_abort(&mut self, running: &mut Running<'_>) -> Result<bool, Halt> {
+        let Some(open) = self.open.take() else {
+            return Err(ApplyError::Protocol("an abort outside a transaction".into()).into());
+        };
+        match open.stage {
+            Stage::Skip | Stage::Measure => {}
+            Stage::Collect(_) => running.gauge.remove(open.bytes),
+            Stage::Stream(streaming) => streaming.abort(running).await?,
+        }
+        Ok(false)
+    }
+
+    async fn on_commit(
+        &mut self,
+        running: &mut Running<'_>,
+        position: Position,
+        time_us: i64,
+    ) -> Result<bool, Halt> {
+        let Some(open) = self.open.take() else {
+            return Err(ApplyError::Protocol("a commit outside a transaction".into()).into());
+        };
+        let stop = self.window.stop(&position)?;
+        if stop == Stop::Behind {
+            if let Stage::Stream(streaming) = open.stage {
+                streaming.abort(running).await?;
+            }
+            return Ok(true);
+        }
+        running.make_room().await?;
+        match open.stage {
+            Stage::Measure => {
+                self.measured = Some((open.number, position));
+                self.reopen(running).await?;
+                return Ok(false);
+            }
+            Stage::Skip => {
+                let number = running.tracker.begin(position, time_us);
+                running.pass(number);
+            }
+            Stage::Stream(streaming) => {
+                let number = running.tracker.begin(position, time_us);
+                streaming.commit(running, number).await?;
+            }
+            Stage::Collect(mut ops) => {
+                let treatment = self.window.treatment(&position)?;
+                let mut bytes = open.bytes;
+                ops.retain_mut(|op| match self.window.mode(&treatment, op.table) {
+                    Some(mode) => {
+                        op.mode = mode;
+                        true
+                    }
+                    None => {
+                        let dropped = change_bytes(op.before.as_ref(), op.after.as_ref());
+                        running.gauge.remove(dropped);
+                        bytes -= dropped;
+                        false
+                    }
+                });
+                let end = position.clone();
+                let number = running.tracker.begin(position, time_us);
+                if ops.is_empty() {
+                    running.pass(number);
+                } else {
+                    let transaction = Transaction {
+                        number,
+                        ops,
+                        bytes,
+                        end,
+                    };
+                    running.dispatch(transaction).await?;
+                }
+            }
+        }
+        Ok(stop == Stop::At)
+    }
+
+    /// Reads the last transaction again from its beginning.
+    async fn reopen(&mut self, running: &mut Running<'_>) -> Result<(), Halt> {
+        running.drain().await?;
+        let unread: Vec<LogEvent> = std::mem::take(&mut self.events).into();
+        running.gauge.remove(rows_bytes(&unread));
+        self.fetching = None;
+        Ok(())
+    }
+
+    fn on_heartbeat(
+        &mut self,
+        running: &mut Running<'_>,
+        position: Position,
+        time_us: i64,
+    ) -> Result<bool, Halt> {
+        self.outside("a heartbeat")?;
+        match self.window.stop(&position)? {
+            Stop::Behind => Ok(true),
+            stop => {
+                running.heartbeat(position, time_us);
+                Ok(stop == Stop::At)
+            }
+        }
+    }
+
+    async fn on_ddl(
+        &mut self,
+        running: &mut Running<'_>,
+        database: String,
+        statement: &str,
+        position: Position,
+    ) -> Result<bool, Halt> {
+        self.outside("a statement")?;
+        if self.window.stop(&position)? == Stop::Behind {
+            return Ok(true);
+        }
+        running.settle().await?;
+        Err(ApplyError::DdlNotFollowed {
+            kind: statement_kind(statement),
+            database,
+            statement: shortened(statement),
+            position,
+        }
+        .into())
+    }
+}
+
+fn rows_bytes(events: &[LogEvent]) -> usize {
+    events
+        .iter()
+        .map(|event| match event {
+            LogEvent::Row(change) => change_bytes(change.before.as_ref(), change.after.as_ref()),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// The first two words of a statement, comments left out.
+fn statement_kind(statement: &str) -> String {
+    let mut rest = statement.trim_start();
+    while let Some(comment) = rest.strip_prefix("/*") {
+        rest = comment.split_once("*/").map_or("", |(_, r)| r).trim_start();
+    }
+    let words: Vec<_> = rest
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .take(2)
+        .map(str::to_ascii_uppercase)
+        .collect();
+    words.join(" ")
+}
+
+const SHOWN_CHARACTERS: usize = 200;
+
+fn shortened(statement: &str) -> String {
+    let mut characters = statement.chars();
+    let mut text: String = characters.by_ref().take(SHOWN_CHARACTERS).collect();
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    text
+}

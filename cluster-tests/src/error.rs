@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum TestbedError {
     /// The server's program is not on this machine.
-    #[error("{kind} is not installed ({path} is missing): run `deploy/servers {argument}` first")]
+    #[error("{kind} is not installed ({path} is missing): run deploy/servers {argument}")]
     NotInstalled {
         /// The server's name.
         kind: &'static str,

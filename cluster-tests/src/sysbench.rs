@@ -123,9 +123,9 @@ impl Sysbench {
         }
     }
 
-    /// Holds the load.
+    /// Holds the load; returns when it stands.
     pub fn pause(&mut self) -> Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.freeze()
     }
 
     /// Lets a held load go on.

@@ -1,4 +1,5 @@
 //! The judge of contents is strict, the corpus loads on every source, and the loads write.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use oms_cluster_tests::{
     Client, Corpus, LOAD_TABLES, Load, LoadOptions, Server, ServerKind, ServerOptions, Sysbench,
@@ -255,6 +256,57 @@ async fn sysbench_writes_until_it_is_stopped() {
         assert_eq!(
             table_checksum(&mut client, "sb", "sbtest1").await.unwrap(),
             resting,
+            "{kind}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_value_of_the_corpus_is_changed_on_its_way_in() {
+    for kind in ServerKind::ALL {
+        let server = Server::start(kind, ServerOptions::source()).await.unwrap();
+        let mut client = server.client().await.unwrap();
+        let corpus = Corpus::new(kind, "corpus");
+        run(&mut client, kind, &corpus.create).await;
+        for statement in corpus.seed.iter().chain(&corpus.mutate) {
+            run(&mut client, kind, std::slice::from_ref(statement)).await;
+            for warning in client.query_strings("SHOW WARNINGS").await.unwrap() {
+                // Only the enum's 0 is out of the ordinary on purpose.
+                let wanted = warning[1] == "1265" && statement.contains("types_choice");
+                assert!(
+                    wanted,
+                    "{kind}: {warning:?}: {}",
+                    statement.chars().take(200).collect::<String>()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_of_64_mb_are_taken_by_every_source() {
+    for kind in ServerKind::SOURCES {
+        let mut options = ServerOptions::source();
+        if kind == ServerKind::Mysql56 {
+            options = options.set("innodb_log_file_size", "700M");
+        }
+        let server = Server::start(kind, options).await.unwrap();
+        let mut client = server.client().await.unwrap();
+        let corpus = Corpus::new(kind, "corpus");
+        run(&mut client, kind, &corpus.create).await;
+        run(&mut client, kind, &corpus.large).await;
+        let table = Corpus::large_table();
+        let length = format!("SELECT LENGTH(b) FROM corpus.{table} WHERE id = 1");
+        assert_eq!(client.query_count(&length).await.unwrap(), 67_108_864, "{kind}");
+        let length = format!("SELECT LENGTH(t) FROM corpus.{table} WHERE id = 2");
+        assert_eq!(client.query_count(&length).await.unwrap(), 67_108_860, "{kind}");
+        let before = table_checksum(&mut client, "corpus", table).await.unwrap();
+        // The last byte of 64 MB.
+        let update = format!("UPDATE corpus.{table} SET b = INSERT(b, 67108864, 1, x'28') WHERE id = 1");
+        client.query_drop(&update).await.unwrap();
+        assert_ne!(
+            table_checksum(&mut client, "corpus", table).await.unwrap(),
+            before,
             "{kind}"
         );
     }

@@ -1,4 +1,5 @@
 //! Every kind of server starts, answers, keeps its data over a crash and leaves nothing behind.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use oms_cluster_tests::{Client, Server, ServerKind, ServerOptions};
 async fn lives(kind: ServerKind, options: ServerOptions) {
     let begin = Instant::now();
     let mut server = Server::start(kind, options).await.unwrap();
-    println!("{kind}: answers after {:?}", begin.elapsed());
+    eprintln!("{kind}: answers after {:?}", begin.elapsed());
     let mut client = server.client().await.unwrap();
     client.query_drop("CREATE DATABASE d").await.unwrap();
     client
@@ -30,7 +31,7 @@ async fn lives(kind: ServerKind, options: ServerOptions) {
     assert!(server.client().await.is_err(), "{kind}: answered after kill");
     let begin = Instant::now();
     server.restart().await.unwrap();
-    println!("{kind}: answers again {:?} after kill", begin.elapsed());
+    eprintln!("{kind}: answers again {:?} after kill", begin.elapsed());
     let mut client = server.client().await.unwrap();
     assert_eq!(
         client.query_one("SELECT v FROM d.t").await.unwrap().as_deref(),
@@ -40,7 +41,7 @@ async fn lives(kind: ServerKind, options: ServerOptions) {
 
     let begin = Instant::now();
     server.stop().await.unwrap();
-    println!("{kind}: stopped in {:?}", begin.elapsed());
+    eprintln!("{kind}: stopped in {:?}", begin.elapsed());
     server.restart().await.unwrap();
     let mut oms = Client::connect_to(server.host(), server.port(), server.oms_user(), server.password())
         .await

@@ -255,12 +255,9 @@ impl Server {
         Ok(())
     }
 
-    /// Stops the process from running (`SIGSTOP`): connections stay open and nothing answers.
+    /// Stops the process from running (`SIGSTOP`): connections stay open and nothing answers. Returns when all threads stand.
     pub fn freeze(&mut self) -> Result<()> {
-        self.process
-            .as_mut()
-            .ok_or(TestbedError::NotRunning)?
-            .signal(Signal::STOP)
+        self.process.as_mut().ok_or(TestbedError::NotRunning)?.freeze()
     }
 
     /// Lets a frozen server run on.

@@ -19,6 +19,8 @@ exec 3<&-
 exec "$@" </dev/null
 "#;
 
+const FREEZE_BOUND: Duration = Duration::from_secs(20);
+
 /// A running server. Dropping it kills it; so does the end of this process, however it comes, `SIGKILL` included.
 ///
 /// It has its own process group, so a Ctrl-C at the terminal reaches the owner and not the server.
@@ -97,6 +99,23 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// Sends `SIGSTOP` and returns when every thread of the process has stopped: until then it may still answer.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let end = Instant::now() + FREEZE_BOUND;
+        while !all_threads_stopped(self.pid()) {
+            if Instant::now() > end {
+                return Err(TestbedError::Timeout {
+                    what: format!("the freezing of {}", self.name),
+                    seconds: FREEZE_BOUND.as_secs(),
+                    log: log_end(&self.log),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     /// The exit status when the process has ended.
     pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>> {
         self.child
@@ -150,4 +169,21 @@ pub(crate) fn log_end(path: &Path) -> String {
         .unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// Whether the kernel shows every thread as stopped. The state is the first word behind the name in parentheses
+/// (proc_pid_stat(5)).
+fn all_threads_stopped(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().all(
+        |thread| match std::fs::read_to_string(thread.path().join("stat")) {
+            Ok(stat) => stat
+                .rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T')),
+            // A thread that ended meanwhile does nothing either.
+            Err(_) => true,
+        },
+    )
 }

@@ -16,6 +16,7 @@ mod error;
 mod gtid;
 mod name;
 mod position;
+mod precheck;
 mod progress;
 mod row;
 mod sink;
@@ -31,6 +32,7 @@ pub use error::Failure;
 pub use gtid::{GtidParseError, MariaDbGtidPosition, MysqlGtidSet};
 pub use name::{ObjectKind, ObjectName, TableName};
 pub use position::{BinlogPosition, GtidState, Position};
+pub use precheck::{PrecheckItem, PrecheckSide, PrecheckStatus};
 pub use progress::{Counters, CountersSnapshot};
 pub use row::{Row, RowBuilder, RowError};
 pub use sink::{
@@ -38,7 +40,7 @@ pub use sink::{
     SinkOptions, WriteOutcome,
 };
 pub use source::{
-    Capture, CapturedRecord, ChunkRange, KeyOrder, LogDecoder, RecordFlags, RowBatch, SnapshotReader, Source,
+    Capture, CapturedRecord, ChunkRange, DecodeProgress, KeyOrder, LogDecoder, RecordFlags, RowBatch, SnapshotReader, Source,
     TableRead,
 };
 pub use table::{Column, ColumnType, Generated, Key, KeyPart, TableSchema};

@@ -84,7 +84,9 @@ pub(super) fn parse(t: &TypeText, flavor: Flavor) -> Option<ColumnType> {
         }),
         "json" => Some(ColumnType::Json),
         "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
-        | "multipolygon" | "geometrycollection" | "geomcollection" => Some(ColumnType::Geometry { kind: data_type }),
+        | "multipolygon" | "geometrycollection" | "geomcollection" => {
+            Some(ColumnType::Geometry { kind: data_type })
+        }
         "uuid" => Some(ColumnType::Uuid),
         "inet4" => Some(ColumnType::Inet4),
         "inet6" => Some(ColumnType::Inet6),
@@ -161,7 +163,11 @@ mod tests {
 
     #[test]
     fn members_keep_quotes_commas_and_escapes() {
-        let got = members(r"enum('a','it''s','c,d','q''','x\ny','a\\b','',''',''')", Flavor::Mysql).unwrap();
+        let got = members(
+            r"enum('a','it''s','c,d','q''','x\ny','a\\b','',''',''')",
+            Flavor::Mysql,
+        )
+        .unwrap();
         assert_eq!(got, ["a", "it's", "c,d", "q'", "x\ny", "a\\b", "", "','"]);
         assert_eq!(members("set('é','😀')", Flavor::MariaDb).unwrap(), ["é", "😀"]);
         for broken in ["enum", "enum('a'", "enum(a)", "enum('a' 'b')", "enum('a',)"] {
@@ -185,14 +191,24 @@ mod tests {
         };
         assert_eq!(
             parse(&t("int", "int(5) unsigned zerofill"), Flavor::Mysql),
-            Some(ColumnType::Integer { bytes: 4, unsigned: true })
+            Some(ColumnType::Integer {
+                bytes: 4,
+                unsigned: true
+            })
         );
         assert_eq!(
             parse(&t("decimal", "decimal(65,30)"), Flavor::OceanBase),
-            Some(ColumnType::Decimal { precision: 65, scale: 30, unsigned: false })
+            Some(ColumnType::Decimal {
+                precision: 65,
+                scale: 30,
+                unsigned: false
+            })
         );
         assert_eq!(parse(&t("VECTOR(3)", "VECTOR(3)"), Flavor::OceanBase), None);
         assert_eq!(parse(&t("vector", "vector(3)"), Flavor::Mysql), None);
-        assert_eq!(parse(&t("longblob", "longblob"), Flavor::Mysql), Some(ColumnType::Blob { tier: 4 }));
+        assert_eq!(
+            parse(&t("longblob", "longblob"), Flavor::Mysql),
+            Some(ColumnType::Blob { tier: 4 })
+        );
     }
 }

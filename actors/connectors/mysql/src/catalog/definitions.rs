@@ -37,7 +37,9 @@ impl Catalog<'_> {
 
     /// The text of `SHOW CREATE DATABASE`.
     pub async fn create_database(&mut self, name: &str) -> Result<String, Failure> {
-        let row = self.show(&format!("SHOW CREATE DATABASE {}", quoted(name))).await?;
+        let row = self
+            .show(&format!("SHOW CREATE DATABASE {}", quoted(name)))
+            .await?;
         Ok(row.map(|r| text(&r, 1)).unwrap_or_default())
     }
 

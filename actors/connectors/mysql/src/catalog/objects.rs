@@ -187,7 +187,10 @@ impl Catalog<'_> {
         };
         let mut by_name = BTreeMap::new();
         for row in self.rows(rules, (database,)).await? {
-            by_name.insert((text(&row, 1), text(&row, 0)), (rule(text(&row, 2)), rule(text(&row, 3))));
+            by_name.insert(
+                (text(&row, 1), text(&row, 0)),
+                (rule(text(&row, 2)), rule(text(&row, 3))),
+            );
         }
         let usage = "SELECT table_name AS a, constraint_name AS b, column_name AS c, \
                      referenced_table_schema AS d, referenced_table_name AS e, referenced_column_name AS f, \
@@ -245,7 +248,9 @@ impl Catalog<'_> {
                      WHERE table_schema = ? AND table_name = ? AND partition_name IS NOT NULL \
                      ORDER BY partition_ordinal_position, subpartition_ordinal_position";
         let rows = self.rows(query, (&name.database, &name.table)).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
         let mut partitions: Vec<String> = rows.iter().map(|r| text(r, 0)).collect();
         partitions.dedup();
         Ok(Some(Partitioning {
@@ -335,12 +340,17 @@ mod tests {
         let got = qualified_names(
             "CREATE VIEW `d`.`v` AS select `d`.`t``1`.`a` AS `a`,'`x`.`y`' AS `b` from (`d`.`t``1` join `e`.`u`)",
         );
-        let names: Vec<_> = got.iter().map(|n| (n.database.as_str(), n.table.as_str())).collect();
+        let names: Vec<_> = got
+            .iter()
+            .map(|n| (n.database.as_str(), n.table.as_str()))
+            .collect();
         assert_eq!(names, [("d", "t`1"), ("d", "v"), ("e", "u"), ("t`1", "a")]);
     }
 
     #[test]
     fn server_databases_are_known() {
-        assert!(Database::is_system("MySQL") && Database::is_system("oceanbase") && !Database::is_system("shop"));
+        assert!(
+            Database::is_system("MySQL") && Database::is_system("oceanbase") && !Database::is_system("shop")
+        );
     }
 }

@@ -57,18 +57,27 @@ impl Catalog<'_> {
         let mut loaded = Vec::with_capacity(names.len());
         let (mut missing, mut unreadable) = (Vec::new(), Vec::new());
         for name in names {
-            let Some(all) = found.get(name.database.as_str()) else { continue };
+            let Some(all) = found.get(name.database.as_str()) else {
+                continue;
+            };
             let actual = if all.tables.contains_key(&name.table) {
                 Some(name.table.clone())
             } else {
                 let wanted = name.table.to_lowercase();
-                all.tables.keys().find(|t| fold && t.to_lowercase() == wanted).cloned()
+                all.tables
+                    .keys()
+                    .find(|t| fold && t.to_lowercase() == wanted)
+                    .cloned()
             };
             let Some(actual) = actual else {
                 missing.push(name.to_string());
                 continue;
             };
-            let database = if fold { name.database.to_lowercase() } else { name.database.clone() };
+            let database = if fold {
+                name.database.to_lowercase()
+            } else {
+                name.database.clone()
+            };
             match self.assemble(TableName::new(database, actual), all).await? {
                 Ok(table) => loaded.push(table),
                 Err(columns) => unreadable.extend(columns),
@@ -82,7 +91,10 @@ impl Catalog<'_> {
             return Err(Failure::new(code, missing.join(", ")));
         }
         if !unreadable.is_empty() {
-            return Err(Failure::new(codes::src::TYPE_NOT_SUPPORTED, unreadable.join(", ")));
+            return Err(Failure::new(
+                codes::src::TYPE_NOT_SUPPORTED,
+                unreadable.join(", "),
+            ));
         }
         Ok(loaded)
     }
@@ -116,7 +128,12 @@ impl Catalog<'_> {
         Ok(found)
     }
 
-    async fn find_some(&mut self, found: &mut Found, database: &str, table: Option<&str>) -> Result<(), Failure> {
+    async fn find_some(
+        &mut self,
+        found: &mut Found,
+        database: &str,
+        table: Option<&str>,
+    ) -> Result<(), Failure> {
         let (more, params) = match table {
             Some(table) => (" AND table_name = ?", vec![database, table]),
             None => ("", vec![database]),
@@ -125,7 +142,11 @@ impl Catalog<'_> {
             if text(&row, 4) == "VIEW" || text(&row, 4) == "SYSTEM VIEW" {
                 continue;
             }
-            let entry = (text(&row, 1), number(&row, 2).unwrap_or(0), number(&row, 3).unwrap_or(0));
+            let entry = (
+                text(&row, 1),
+                number(&row, 2).unwrap_or(0),
+                number(&row, 3).unwrap_or(0),
+            );
             found.tables.insert(text(&row, 0), entry);
         }
         let query = format!("{COLUMNS}{more} ORDER BY table_name, ordinal_position");
@@ -137,7 +158,9 @@ impl Catalog<'_> {
         for row in self.rows(&query, params).await? {
             let prefix = number(&row, 4).and_then(|n| u32::try_from(n).ok());
             let key = found.keys.entry(text(&row, 0)).or_default();
-            key.entry(text(&row, 1)).or_default().push((optional_text(&row, 3), prefix));
+            key.entry(text(&row, 1))
+                .or_default()
+                .push((optional_text(&row, 3), prefix));
         }
         Ok(())
     }
@@ -177,8 +200,16 @@ impl Catalog<'_> {
     }
 
     /// Puts a table together; inner error: its columns that cannot be read.
-    async fn assemble(&mut self, name: TableName, all: &Found) -> Result<Result<TableSchema, Vec<String>>, Failure> {
-        let columns = all.columns.get(&name.table).map(Vec::as_slice).unwrap_or_default();
+    async fn assemble(
+        &mut self,
+        name: TableName,
+        all: &Found,
+    ) -> Result<Result<TableSchema, Vec<String>>, Failure> {
+        let columns = all
+            .columns
+            .get(&name.table)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let unreadable: Vec<String> = columns
             .iter()
             .filter_map(|(c, bad)| bad.as_ref().map(|ty| format!("{name}.{} {ty}", quoted(&c.name))))
@@ -195,7 +226,9 @@ impl Catalog<'_> {
                     .iter()
                     .map(|(column, prefix)| KeyPart {
                         // An expression has no column, or a hidden one that is not listed.
-                        column: column.as_ref().and_then(|c| columns.iter().position(|x| x.name == *c)),
+                        column: column
+                            .as_ref()
+                            .and_then(|c| columns.iter().position(|x| x.name == *c)),
                         prefix: *prefix,
                     })
                     .collect();
@@ -206,7 +239,8 @@ impl Catalog<'_> {
                 });
             }
         }
-        let (engine, estimated_rows, estimated_bytes) = all.tables.get(&name.table).cloned().unwrap_or_default();
+        let (engine, estimated_rows, estimated_bytes) =
+            all.tables.get(&name.table).cloned().unwrap_or_default();
         Ok(Ok(TableSchema {
             name,
             engine,

@@ -10,4 +10,5 @@ mod session;
 pub use endpoint::{Endpoint, Secret, Side, TlsMode};
 pub use failure::failure;
 pub use open::{CONNECT_TIMEOUT, connect};
+pub(crate) use server_info::variables;
 pub use server_info::{Flavor, ServerInfo};

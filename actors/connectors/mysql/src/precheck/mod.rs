@@ -1,1 +1,14 @@
 //! Checks before anything is changed.
+
+mod grants;
+mod ledger;
+mod log;
+mod objects;
+mod pair;
+mod plan;
+mod privileges;
+mod run;
+
+pub use grants::Grants;
+pub use plan::{PrecheckPlan, Steps};
+pub use run::run;

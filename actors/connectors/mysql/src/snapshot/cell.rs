@@ -14,7 +14,9 @@ use oms_core::{CivilDate, CivilDateTime, Column, ColumnType, Duration, RowBuilde
 pub(super) fn push(row: &mut RowBuilder, column: &Column, value: &Wire) -> Result<(), &'static str> {
     let canonical = match (&column.ty, value) {
         (_, Wire::NULL) => Value::Null,
-        (ColumnType::Integer { bytes, unsigned }, _) => integer(*bytes, *unsigned, value).ok_or("an integer")?,
+        (ColumnType::Integer { bytes, unsigned }, _) => {
+            integer(*bytes, *unsigned, value).ok_or("an integer")?
+        }
         (ColumnType::Float, Wire::Float(v)) => Value::Float(*v),
         (ColumnType::Double, Wire::Double(v)) => Value::Double(*v),
         (ColumnType::Decimal { scale, .. }, Wire::Bytes(text)) => {
@@ -44,8 +46,8 @@ pub(super) fn push(row: &mut RowBuilder, column: &Column, value: &Wire) -> Resul
             }
         }
         (ColumnType::Time { .. }, Wire::Time(negative, days, hours, minutes, seconds, micros)) => {
-            let seconds =
-                ((i64::from(*days) * 24 + i64::from(*hours)) * 60 + i64::from(*minutes)) * 60 + i64::from(*seconds);
+            let seconds = ((i64::from(*days) * 24 + i64::from(*hours)) * 60 + i64::from(*minutes)) * 60
+                + i64::from(*seconds);
             let span = seconds * 1_000_000 + i64::from(*micros);
             Value::Time(Duration(if *negative { -span } else { span }))
         }
@@ -74,7 +76,9 @@ pub(super) fn push(row: &mut RowBuilder, column: &Column, value: &Wire) -> Resul
             Value::Enum(member.ok_or("the number of an ENUM member")?)
         }
         (ColumnType::Set { .. }, _) => Value::Set(unsigned(value).ok_or("the bit map of a SET")?),
-        (ColumnType::Json, Wire::Bytes(bytes)) => Value::Json(std::str::from_utf8(bytes).map_err(|_| "UTF-8 JSON")?),
+        (ColumnType::Json, Wire::Bytes(bytes)) => {
+            Value::Json(std::str::from_utf8(bytes).map_err(|_| "UTF-8 JSON")?)
+        }
         (ColumnType::Geometry { .. }, Wire::Bytes(bytes)) => Value::Geometry(bytes),
         _ => return Err("a value of the column's type"),
     };
@@ -175,9 +179,15 @@ mod tests {
     fn integers_follow_the_schema_not_the_flags() {
         assert_eq!(integer(1, true, &Wire::Int(-1)), Some(Value::UInt(255)));
         assert_eq!(integer(1, false, &Wire::UInt(255)), Some(Value::Int(-1)));
-        assert_eq!(integer(3, false, &Wire::Int(-8_388_608)), Some(Value::Int(-8_388_608)));
+        assert_eq!(
+            integer(3, false, &Wire::Int(-8_388_608)),
+            Some(Value::Int(-8_388_608))
+        );
         assert_eq!(integer(8, true, &Wire::Int(-1)), Some(Value::UInt(u64::MAX)));
-        assert_eq!(integer(8, false, &Wire::Int(i64::MIN)), Some(Value::Int(i64::MIN)));
+        assert_eq!(
+            integer(8, false, &Wire::Int(i64::MIN)),
+            Some(Value::Int(i64::MIN))
+        );
         assert_eq!(integer(4, false, &Wire::Double(1.0)), None);
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 use oms_core::{
-    BinlogPosition, Failure, GtidState, LogEvent, MariaDbGtidPosition, Position, RecordFlags, Source, TableMap,
-    TableName, TableSchema, codes,
+    BinlogPosition, Failure, GtidState, LogEvent, MariaDbGtidPosition, Position, RecordFlags, Source,
+    TableMap, TableName, TableSchema, codes,
 };
 
 use crate::connection::{Flavor, Side, failure};
@@ -86,7 +86,9 @@ async fn mariadb(conn: &mut Conn, source: &dyn Source) -> Result<Position, Failu
     let file = find("binlog_snapshot_file").to_owned();
     let offset = find("binlog_snapshot_position").parse::<u64>();
     let (false, Ok(offset)) = (file.is_empty(), offset) else {
-        return Err(unknown("the server does not tell binlog_snapshot_file and binlog_snapshot_position"));
+        return Err(unknown(
+            "the server does not tell binlog_snapshot_file and binlog_snapshot_position",
+        ));
     };
     let gtid: Option<Option<String>> = conn
         .exec_first("SELECT BINLOG_GTID_POS(?, ?)", (&file, offset))
@@ -131,7 +133,10 @@ async fn mysql(conn: &mut Conn, source: &dyn Source, schemas: Vec<TableSchema>) 
 /// Waits until every transaction that was in the log when the function was called is visible to new
 /// snapshots. A transaction is written to the log *before* the engine commits it.
 async fn wait_until_visible(conn: &mut Conn) -> Result<(), Failure> {
-    let mode: Option<String> = conn.query_first("SELECT @@global.gtid_mode").await.map_err(at_source)?;
+    let mode: Option<String> = conn
+        .query_first("SELECT @@global.gtid_mode")
+        .await
+        .map_err(at_source)?;
     if mode.is_some_and(|m| m.eq_ignore_ascii_case("ON")) {
         wait_for_owners(conn).await
     } else {
@@ -147,7 +152,9 @@ async fn wait_for_owners(conn: &mut Conn) -> Result<(), Failure> {
     let mut now = first.clone();
     while !first.is_disjoint(&now) {
         if started.elapsed() > PATIENCE {
-            return Err(unknown("a transaction that is in the log is not committed for a minute"));
+            return Err(unknown(
+                "a transaction that is in the log is not committed for a minute",
+            ));
         }
         tokio::time::sleep(PAUSE).await;
         now = owned(conn).await?;
@@ -156,7 +163,10 @@ async fn wait_for_owners(conn: &mut Conn) -> Result<(), Failure> {
 }
 
 async fn owned(conn: &mut Conn) -> Result<BTreeSet<String>, Failure> {
-    let text: Option<String> = conn.query_first("SELECT @@global.gtid_owned").await.map_err(at_source)?;
+    let text: Option<String> = conn
+        .query_first("SELECT @@global.gtid_owned")
+        .await
+        .map_err(at_source)?;
     Ok(parse_owned(&text.unwrap_or_default()))
 }
 
@@ -184,7 +194,11 @@ fn parse_owned(text: &str) -> BTreeSet<String> {
 /// it is no older than this call.
 async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
     let started = Instant::now();
-    let late = |what: &str| unknown(format!("{what}; enable GTID mode at the source, or add a key to the table"));
+    let late = |what: &str| {
+        unknown(format!(
+            "{what}; enable GTID mode at the source, or add a key to the table"
+        ))
+    };
     let me = u64::from(conn.id());
     loop {
         // Our transaction of an earlier attempt must not be taken for the new one.
@@ -235,7 +249,8 @@ async fn transactions(conn: &mut Conn) -> Result<Vec<EngineTransaction>, Failure
     let query = "SELECT CAST(trx_id AS CHAR), trx_mysql_thread_id, trx_rows_modified FROM information_schema.innodb_trx";
     let rows: Vec<Row> = conn.query(query).await.map_err(|e| {
         let e = at_source(e);
-        unknown("the transactions of InnoDB must be listed (PROCESS privilege), or GTID mode enabled").with_source(e)
+        unknown("the transactions of InnoDB must be listed (PROCESS privilege), or GTID mode enabled")
+            .with_source(e)
     })?;
     rows.into_iter()
         .map(|row| {
@@ -281,7 +296,9 @@ async fn touched(
     };
     match tokio::time::timeout(PATIENCE, read).await {
         Ok(result) => result,
-        Err(_) => Err(unknown("the log between two positions could not be read within a minute")),
+        Err(_) => Err(unknown(
+            "the log between two positions could not be read within a minute",
+        )),
     }
 }
 

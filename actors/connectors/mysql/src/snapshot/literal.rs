@@ -37,11 +37,17 @@ pub(super) fn push(sql: &mut String, column: &Column, value: Value<'_>) -> Resul
             let (sign, n) = (if d.0 < 0 { "-" } else { "" }, d.0.unsigned_abs());
             let (seconds, micros) = (n / 1_000_000, n % 1_000_000);
             let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-            write!(sql, "'{sign}{hours:02}:{minutes:02}:{:02}.{micros:06}'", seconds % 60)
+            write!(
+                sql,
+                "'{sign}{hours:02}:{minutes:02}:{:02}.{micros:06}'",
+                seconds % 60
+            )
         }
         (ColumnType::Uuid | ColumnType::Inet4 | ColumnType::Inet6, Value::Text(bytes)) => {
             let text = std::str::from_utf8(bytes).map_err(|_| unusable())?;
-            let plain = text.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'-' | b'.' | b':'));
+            let plain = text
+                .bytes()
+                .all(|b| b.is_ascii_hexdigit() || matches!(b, b'-' | b'.' | b':'));
             if !plain {
                 return Err(unusable());
             }
@@ -52,7 +58,9 @@ pub(super) fn push(sql: &mut String, column: &Column, value: Value<'_>) -> Resul
             write!(sql, "_{charset} X'{}'", hex::encode(bytes))
         }
         (_, Value::Bytes(bytes)) => write!(sql, "X'{}'", hex::encode(bytes)),
-        (_, Value::Float(_) | Value::Double(_) | Value::Json(_) | Value::Geometry(_)) => return Err(unusable()),
+        (_, Value::Float(_) | Value::Double(_) | Value::Json(_) | Value::Geometry(_)) => {
+            return Err(unusable());
+        }
         (_, Value::Null | Value::Absent) => return Err(unusable()),
     };
     Ok(())

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use async_trait::async_trait;
 use mysql_async::{BinaryProtocol, Conn, Error, QueryResult, Statement, prelude::Queryable};
 use oms_core::{
-    ChunkRange, Column, Failure, KeyOrder, Position, Row, RowBatch, RowBuilder, SnapshotReader, Source, TableName, TableRead,
-    TableSchema, codes,
+    ChunkRange, Column, Failure, KeyOrder, Position, Row, RowBatch, RowBuilder, SnapshotReader, Source,
+    TableName, TableRead, TableSchema, codes,
 };
 
 use super::{cell, consistent, statement};
@@ -45,7 +45,11 @@ struct Reading {
 impl MysqlSnapshotReader {
     /// Opens a reader of a source (with positions for consistent snapshots) or, without `source`, of
     /// either side.
-    pub async fn open(endpoint: Endpoint, side: Side, source: Option<Arc<dyn Source>>) -> Result<Self, Failure> {
+    pub async fn open(
+        endpoint: Endpoint,
+        side: Side,
+        source: Option<Arc<dyn Source>>,
+    ) -> Result<Self, Failure> {
         let mut reader = Self {
             endpoint,
             side,
@@ -83,11 +87,19 @@ impl MysqlSnapshotReader {
 
     /// Ends what is being read, so that the connection is free.
     async fn stop_reading(&mut self) -> Result<(), Failure> {
-        let Some(reading) = self.reading.take() else { return Ok(()) };
-        let Some(running) = reading.running else { return Ok(()) };
-        let Some(mut conn) = self.conn.take() else { return Ok(()) };
+        let Some(reading) = self.reading.take() else {
+            return Ok(());
+        };
+        let Some(running) = reading.running else {
+            return Ok(());
+        };
+        let Some(mut conn) = self.conn.take() else {
+            return Ok(());
+        };
         if self.consistent {
-            let result = QueryResult::<'_, '_, BinaryProtocol>::new(&mut conn).drop_result().await;
+            let result = QueryResult::<'_, '_, BinaryProtocol>::new(&mut conn)
+                .drop_result()
+                .await;
             result.map_err(|e| self.fail(e))?;
             conn.close(running).await.map_err(|e| self.fail(e))?;
             self.conn = Some(conn);
@@ -138,8 +150,10 @@ impl MysqlSnapshotReader {
         let side = self.side;
         let conn = self.conn().await?;
         let prepared = conn.prep(sql).await.map_err(|e| failure(e, side))?;
-        let wire: Option<mysql_async::Row> =
-            conn.exec_first(&prepared, ()).await.map_err(|e| failure(e, side))?;
+        let wire: Option<mysql_async::Row> = conn
+            .exec_first(&prepared, ())
+            .await
+            .map_err(|e| failure(e, side))?;
         conn.close(prepared).await.map_err(|e| failure(e, side))?;
         match wire {
             None => Ok(None),
@@ -187,7 +201,9 @@ fn build<'c>(
 
 /// Results come as the bytes that are stored: no conversion to the connection's character set.
 async fn prepare(conn: &mut Conn) -> Result<Flavor, Error> {
-    let version: Option<String> = conn.query_first("SELECT CONCAT(VERSION(), ' ', @@version_comment)").await?;
+    let version: Option<String> = conn
+        .query_first("SELECT CONCAT(VERSION(), ' ', @@version_comment)")
+        .await?;
     conn.query_drop("SET character_set_results = NULL").await?;
     Ok(Flavor::of(&version.unwrap_or_default()))
 }
@@ -213,14 +229,26 @@ async fn abandon(conn: Conn, endpoint: &Endpoint, side: Side) {
 
 #[async_trait]
 impl SnapshotReader for MysqlSnapshotReader {
-    async fn chunk_end(&mut self, table: &TableSchema, after: Option<&Row>, rows: u64) -> Result<Option<Row>, Failure> {
+    async fn chunk_end(
+        &mut self,
+        table: &TableSchema,
+        after: Option<&Row>,
+        rows: u64,
+    ) -> Result<Option<Row>, Failure> {
         self.stop_reading().await?;
         self.conn().await?;
         let (sql, columns) = statement::chunk_end(table, after, rows, self.flavor)?;
-        self.first_row(sql, &columns).await.map_err(|e| e.context(&table.name))
+        self.first_row(sql, &columns)
+            .await
+            .map_err(|e| e.context(&table.name))
     }
 
-    async fn read_chunk(&mut self, table: Arc<TableSchema>, range: &ChunkRange, order: KeyOrder) -> Result<(), Failure> {
+    async fn read_chunk(
+        &mut self,
+        table: Arc<TableSchema>,
+        range: &ChunkRange,
+        order: KeyOrder,
+    ) -> Result<(), Failure> {
         let sql = statement::chunk(&table, range, order, self.flavor)?;
         self.start(table, vec![sql]).await
     }
@@ -276,7 +304,9 @@ impl SnapshotReader for MysqlSnapshotReader {
         let mut batch = RowBatch::default();
         let side = self.side;
         while self.run_next().await? {
-            let (Some(conn), Some(reading)) = (&mut self.conn, &mut self.reading) else { break };
+            let (Some(conn), Some(reading)) = (&mut self.conn, &mut self.reading) else {
+                break;
+            };
             let table = &reading.table;
             let mut result = QueryResult::<'_, '_, BinaryProtocol>::new(&mut *conn);
             loop {

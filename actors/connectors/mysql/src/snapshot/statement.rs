@@ -18,9 +18,8 @@ struct KeyColumns<'t> {
 }
 
 fn key(table: &TableSchema) -> Result<KeyColumns<'_>, Failure> {
-    let unusable = |words: &str| {
-        Failure::new(codes::import::KEY_NOT_USABLE, words.to_owned()).context(&table.name)
-    };
+    let unusable =
+        |words: &str| Failure::new(codes::import::KEY_NOT_USABLE, words.to_owned()).context(&table.name);
     let key = table.row_key().ok_or_else(|| unusable("the table has no key"))?;
     let columns: Vec<&Column> = key
         .parts
@@ -84,7 +83,11 @@ fn beyond(key: &KeyColumns<'_>, bound: &Row, operator: char, last_equal: bool) -
     if bound.len() != key.columns.len() {
         return Err(Failure::new(
             codes::import::KEY_NOT_USABLE,
-            format!("a bound has {} values for {} key columns", bound.len(), key.columns.len()),
+            format!(
+                "a bound has {} values for {} key columns",
+                bound.len(),
+                key.columns.len()
+            ),
         ));
     }
     let mut literals = Vec::with_capacity(key.columns.len());
@@ -99,7 +102,9 @@ fn beyond(key: &KeyColumns<'_>, bound: &Row, operator: char, last_equal: bool) -
             let equal = if last_equal { "=" } else { "" };
             format!("{name} {operator}{equal} {value}")
         } else {
-            format!("{name} {operator}= {value} AND ({name} {operator} {value} OR ({name} = {value} AND ({condition})))")
+            format!(
+                "{name} {operator}= {value} AND ({name} {operator} {value} OR ({name} = {value} AND ({condition})))"
+            )
         };
     }
     Ok(condition)
@@ -142,7 +147,12 @@ pub(super) fn chunk_end<'t>(
     flavor: Flavor,
 ) -> Result<(String, Vec<&'t Column>), Failure> {
     let key = key(table)?;
-    let mut sql = format!("SELECT {} FROM {}{}", select_list(&key.columns), table.name, force(&key, flavor));
+    let mut sql = format!(
+        "SELECT {} FROM {}{}",
+        select_list(&key.columns),
+        table.name,
+        force(&key, flavor)
+    );
     if let Some(after) = after {
         sql.push_str(" WHERE ");
         sql.push_str(&beyond(&key, after, '>', false)?);
@@ -176,7 +186,11 @@ pub(super) fn keys(table: &TableSchema, wanted: &[Row]) -> Result<Vec<String>, F
         if row.len() != key.columns.len() {
             return Err(Failure::new(
                 codes::import::KEY_NOT_USABLE,
-                format!("a key has {} values for {} key columns", row.len(), key.columns.len()),
+                format!(
+                    "a key has {} values for {} key columns",
+                    row.len(),
+                    key.columns.len()
+                ),
             )
             .context(&table.name));
         }
@@ -228,20 +242,39 @@ mod tests {
             name: TableName::new("d", "t`"),
             engine: "InnoDB".into(),
             columns: vec![
-                column("a", ColumnType::Integer { bytes: 4, unsigned: false }),
+                column(
+                    "a",
+                    ColumnType::Integer {
+                        bytes: 4,
+                        unsigned: false,
+                    },
+                ),
                 column(
                     "b",
-                    ColumnType::VarChar { length: 9, charset: "gbk".into(), collation: "gbk_chinese_ci".into() },
+                    ColumnType::VarChar {
+                        length: 9,
+                        charset: "gbk".into(),
+                        collation: "gbk_chinese_ci".into(),
+                    },
                 ),
                 column(
                     "s",
-                    ColumnType::Set { members: vec!["x".into()], charset: "gbk".into(), collation: "gbk_bin".into() },
+                    ColumnType::Set {
+                        members: vec!["x".into()],
+                        charset: "gbk".into(),
+                        collation: "gbk_bin".into(),
+                    },
                 ),
             ],
             keys: vec![Key {
                 name: "PRIMARY".into(),
                 primary: true,
-                parts: [0, 1].map(|i| KeyPart { column: Some(i), prefix: None }).to_vec(),
+                parts: [0, 1]
+                    .map(|i| KeyPart {
+                        column: Some(i),
+                        prefix: None,
+                    })
+                    .to_vec(),
             }],
             estimated_rows: 0,
             estimated_bytes: 0,
@@ -273,7 +306,13 @@ mod tests {
         let statements = keys(&table(), &many).unwrap();
         assert_eq!(statements.len(), 3);
         assert!(statements[2].ends_with("(`a` = 449 AND `b` = _gbk X'6b')"));
-        assert!(keys(&table(), &[RowBuilder::build([Value::Int(1)].into_iter()).unwrap()]).is_err());
+        assert!(
+            keys(
+                &table(),
+                &[RowBuilder::build([Value::Int(1)].into_iter()).unwrap()]
+            )
+            .is_err()
+        );
         assert!(keys(&table(), &[]).unwrap().is_empty());
     }
 
@@ -285,7 +324,9 @@ mod tests {
         assert_eq!(e.code(), codes::import::KEY_NOT_USABLE);
         t.keys.clear();
         assert_eq!(
-            chunk(&t, &ChunkRange::default(), KeyOrder::Any, Flavor::Mysql).unwrap_err().code(),
+            chunk(&t, &ChunkRange::default(), KeyOrder::Any, Flavor::Mysql)
+                .unwrap_err()
+                .code(),
             codes::import::KEY_NOT_USABLE
         );
     }

@@ -1,1 +1,39 @@
-//! Table definitions, type mapping and dialect translation.
+//! Schema migration without input or output: from the definitions of the source to statements for
+//! the destination, with a note of everything that was changed on the way.
+//!
+//! * [`TableDefinition`], [`ViewDefinition`] and [`DatabaseDefinition`] are read from what
+//!   `SHOW CREATE` prints. A construct that is not known is an error, never left out.
+//! * [`convert_table`] and its siblings rewrite a definition for a destination that is described by
+//!   [`DestinationTraits`], and say so in [`ConversionNote`]s.
+//! * [`plan`] orders objects, resolves what depends on several of them, and gives the
+//!   [`ObjectRecord`]s that a user sees, retries, edits and skips.
+//! * [`compatible`] tells whether an existing destination table can hold every row of a source table.
+
+mod compare;
+mod convert;
+mod definition;
+mod error;
+mod plan;
+mod syntax;
+mod traits;
+
+pub use compare::{Difference, compatible, differences};
+pub use convert::{
+    CharsetRules, ConversionNote, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, Refusal,
+    Statement, convert_database, convert_table, convert_view,
+};
+pub use definition::{
+    CheckDefinition, ColumnDefinition, DataType, DatabaseDefinition, DefaultValue, ForeignKeyDefinition,
+    GeneratedColumn, IndexAlgorithm, IndexDefinition, IndexKind, IndexPart, IndexPartKey, IntegerKind,
+    PartitionDefinition, PartitionMethod, PartitionValues, Partitioning, PeriodDefinition, ReferenceAction,
+    Renames, RowPeriod, SubPartitioning, SubpartitionDefinition, TableDefinition, TableOptions, ViewCheck,
+    ViewDefinition,
+};
+pub use error::SchemaError;
+pub use plan::{
+    MigrationPlan, ObjectError, ObjectOperation, ObjectRecord, ObjectState, OperationRefused, PlanRequest,
+    PlannedObject, SourceObject, plan,
+};
+pub use traits::{DestinationTraits, Flavor, SourceTraits, Supports};
+
+pub(crate) use oms_core::TableName;

@@ -16,4 +16,10 @@ area! {
     DEFINITION_DIFFERS = "OMS-SCHEMA-0005", StopAndAsk, "the table's definition changed since it was read",
         "A row event or a query shows other columns than the definition that was read.",
         "Recreate the project, or exclude the table.";
+    CONSTRUCT_NOT_SUPPORTED = "OMS-SCHEMA-0006", StopAndAsk, "a construct of a definition is not supported",
+        "The destination has nothing that means the same, and leaving it out would change what the table holds.",
+        "Edit the object's statement by hand, skip it after creating it yourself, or exclude the table.";
+    DESTINATION_DIFFERS = "OMS-SCHEMA-0007", StopAndAsk, "the object exists at the destination and is different",
+        "A table of this name is there already and its columns or keys are not those of the source.",
+        "Change or drop the destination's table and retry the object, or skip it if the difference is intended.";
 }

@@ -1,0 +1,124 @@
+//! From a definition of the source to statements for the destination.
+
+mod charset;
+mod column;
+mod constraint;
+mod database;
+mod expression;
+mod index;
+mod partition;
+mod report;
+mod table;
+mod view;
+
+use oms_core::{ErrorCode, ObjectName};
+use serde::{Deserialize, Serialize};
+
+pub use charset::CharsetRules;
+pub use database::convert_database;
+pub use table::convert_table;
+pub(crate) use table::write_statements;
+pub use view::convert_view;
+
+use crate::{Renames, TableDefinition};
+
+/// A statement for the destination, under the session settings of
+/// [`crate::DestinationTraits::session_statements`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// What it creates, by its name at the destination.
+    pub object: ObjectName,
+    /// The statement. All names in it are complete; no default database is needed.
+    pub sql: String,
+}
+
+/// Something that is not at the destination as it is at the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversionNote {
+    /// The part of the object: ``column `a` ``, ``key `k` ``, `table`.
+    pub object: String,
+    /// What it is about, for people.
+    pub what: String,
+    /// How it is at the source.
+    pub from: String,
+    /// How it is at the destination; empty when it was left out.
+    pub to: String,
+    /// Whether something that could matter is lost: a rule that is no longer enforced, a default
+    /// that is no longer filled in, keys that may collide.
+    pub lossy: bool,
+}
+
+/// Why an object cannot be created as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The public code.
+    pub code: ErrorCode,
+    /// The reason, naming the construct.
+    pub reason: String,
+}
+
+/// How a conversion ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The destination's object means the same.
+    Compatible,
+    /// It was changed; the notes say how.
+    Converted,
+    /// It cannot be created. There are no statements.
+    NotSupported(Refusal),
+}
+
+/// A converted object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Converted {
+    /// What is to be executed, in order.
+    pub statements: Vec<Statement>,
+    /// Foreign keys of the table, in the order of `definition`: to be executed when all tables are there.
+    pub foreign_keys: Vec<Statement>,
+    /// Indexes that wait until the rows are there ([`IndexPolicy::AfterData`]).
+    pub deferred: Vec<Statement>,
+    /// What was changed.
+    pub notes: Vec<ConversionNote>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Of a table: the definition it is to have at the destination, under its name there.
+    pub definition: Option<TableDefinition>,
+}
+
+/// When secondary indexes that restrict nothing are created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexPolicy {
+    /// With their table.
+    #[default]
+    WithTable,
+    /// After the rows. Those that an AUTO_INCREMENT column or an earlier foreign key needs are
+    /// created with the table all the same.
+    AfterData,
+}
+
+/// When foreign keys are created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignKeyPolicy {
+    /// When all tables are there.
+    #[default]
+    AfterTables,
+    /// After the rows.
+    AfterData,
+    /// Not at all.
+    Omit,
+}
+
+/// What the user decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConvertOptions {
+    /// Names at the destination.
+    pub renames: Renames,
+    /// Character sets and collations.
+    pub charsets: CharsetRules,
+    /// When indexes are created.
+    pub indexes: IndexPolicy,
+    /// When foreign keys are created.
+    pub foreign_keys: ForeignKeyPolicy,
+}

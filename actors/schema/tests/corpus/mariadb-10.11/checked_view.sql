@@ -1,0 +1,1 @@
+CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `checked_view` AS select `parent`.`id` AS `id`,`parent`.`n` AS `n` from `parent` where `parent`.`n` > 0 WITH CASCADED CHECK OPTION

@@ -1,0 +1,7 @@
+CREATE TABLE `compressed_cols` (
+  `a` int(11) NOT NULL,
+  `b` text /*M!100301 COMPRESSED*/ DEFAULT NULL,
+  `c` varchar(1000) /*M!100301 COMPRESSED*/ DEFAULT NULL,
+  `d` blob /*M!100301 COMPRESSED*/ DEFAULT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci

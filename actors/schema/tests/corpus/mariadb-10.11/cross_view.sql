@@ -1,0 +1,1 @@
+CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `cross_view` AS select `a`.`id` AS `id`,`b`.`x` AS `x` from (`corpus`.`parent` `a` join `corpus_other`.`far` `b` on(`a`.`id` = `b`.`x`))

@@ -1,0 +1,1 @@
+CREATE ALGORITHM=MERGE DEFINER=`root`@`localhost` SQL SECURITY INVOKER VIEW `nested_view` AS select `v`.`id` AS `id`,`c`.`parent_id` AS `parent_id`,concat('simple_view ',`v`.`code`) AS `t` from (`simple_view` `v` join `child` `c` on(`c`.`parent_id` = `v`.`id`))

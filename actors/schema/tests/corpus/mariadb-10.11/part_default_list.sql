@@ -1,0 +1,6 @@
+CREATE TABLE `part_default_list` (
+  `a` int(11) NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+ PARTITION BY LIST (`a`)
+(PARTITION `p0` VALUES IN (1) ENGINE = InnoDB,
+ PARTITION `pd` DEFAULT ENGINE = InnoDB)

@@ -1,0 +1,6 @@
+CREATE TABLE `part_hash` (
+  `a` int(11) NOT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+ PARTITION BY HASH (`a`)
+PARTITIONS 4

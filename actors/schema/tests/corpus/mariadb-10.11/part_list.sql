@@ -1,0 +1,7 @@
+CREATE TABLE `part_list` (
+  `a` int(11) NOT NULL,
+  `b` int(11) DEFAULT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+ PARTITION BY LIST (`a`)
+(PARTITION `p0` VALUES IN (1,2,3) ENGINE = InnoDB,
+ PARTITION `p1` VALUES IN (NULL,4) ENGINE = InnoDB)

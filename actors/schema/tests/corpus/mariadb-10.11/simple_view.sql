@@ -1,0 +1,1 @@
+CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `simple_view` AS select `parent`.`id` AS `id`,`parent`.`code` AS `code` from `parent` where `parent`.`id` > 1

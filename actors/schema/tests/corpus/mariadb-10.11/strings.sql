@@ -1,0 +1,22 @@
+CREATE TABLE `strings` (
+  `id` int(11) NOT NULL,
+  `a` char(10) NOT NULL DEFAULT 'x''y\\z',
+  `b` varchar(255) CHARACTER SET latin1 COLLATE latin1_swedish_ci DEFAULT NULL,
+  `c` varchar(100) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin DEFAULT 'ä',
+  `d` text DEFAULT NULL,
+  `e` mediumtext CHARACTER SET gbk COLLATE gbk_chinese_ci DEFAULT NULL,
+  `f` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL,
+  `g` tinytext DEFAULT NULL,
+  `h` binary(16) DEFAULT NULL,
+  `i` varbinary(300) DEFAULT 'abc',
+  `j` blob DEFAULT NULL,
+  `k` longblob DEFAULT NULL,
+  `l` tinyblob DEFAULT NULL,
+  `m` mediumblob DEFAULT NULL,
+  `n` enum('a','b,c','d''e','') NOT NULL DEFAULT 'a',
+  `o` set('x','y','z w') CHARACTER SET latin1 COLLATE latin1_swedish_ci DEFAULT 'x,y',
+  `p` char(5) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci DEFAULT NULL,
+  `q` char(0) DEFAULT NULL,
+  `r` varchar(20) DEFAULT NULL COMMENT 'col; "comment" ''q'' \\ end',
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci

@@ -1,0 +1,7 @@
+CREATE TABLE `uuid_inet` (
+  `a` uuid NOT NULL,
+  `b` inet4 DEFAULT NULL,
+  `c` inet6 NOT NULL DEFAULT '::',
+  `d` uuid DEFAULT '00000000-0000-0000-0000-000000000001',
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci

@@ -1,0 +1,8 @@
+CREATE TABLE `versioned_cols` (
+  `a` int(11) NOT NULL,
+  `b` int(11) DEFAULT NULL WITHOUT SYSTEM VERSIONING,
+  `rs` timestamp(6) GENERATED ALWAYS AS ROW START,
+  `re` timestamp(6) GENERATED ALWAYS AS ROW END,
+  PRIMARY KEY (`a`,`re`),
+  PERIOD FOR SYSTEM_TIME (`rs`, `re`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci WITH SYSTEM VERSIONING

@@ -1,0 +1,4 @@
+CREATE TABLE `myisam_table` (
+  `a` int(11) NOT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4

@@ -1,0 +1,11 @@
+CREATE TABLE `other_charsets` (
+  `id` int(11) NOT NULL,
+  `a` varchar(20) CHARACTER SET cp1251 DEFAULT NULL,
+  `b` varchar(20) CHARACTER SET ucs2 DEFAULT NULL,
+  `c` varchar(20) CHARACTER SET utf16 DEFAULT NULL,
+  `d` varchar(20) CHARACTER SET koi8r DEFAULT NULL,
+  `e` char(3) CHARACTER SET ascii DEFAULT NULL,
+  `f` varchar(9) CHARACTER SET utf32 DEFAULT NULL,
+  `g` varchar(10) CHARACTER SET big5 COLLATE big5_bin DEFAULT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4

@@ -1,0 +1,6 @@
+CREATE TABLE `part_hash` (
+  `a` int(11) NOT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4
+/*!50100 PARTITION BY HASH (a)
+PARTITIONS 4 */

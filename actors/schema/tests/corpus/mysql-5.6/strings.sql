@@ -1,0 +1,22 @@
+CREATE TABLE `strings` (
+  `id` int(11) NOT NULL,
+  `a` char(10) NOT NULL DEFAULT 'x''y\\z',
+  `b` varchar(255) CHARACTER SET latin1 DEFAULT NULL,
+  `c` varchar(100) CHARACTER SET utf8 COLLATE utf8_bin DEFAULT 'ä',
+  `d` text,
+  `e` mediumtext CHARACTER SET gbk,
+  `f` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+  `g` tinytext,
+  `h` binary(16) DEFAULT NULL,
+  `i` varbinary(300) DEFAULT 'abc',
+  `j` blob,
+  `k` longblob,
+  `l` tinyblob,
+  `m` mediumblob,
+  `n` enum('a','b,c','d''e','') NOT NULL DEFAULT 'a',
+  `o` set('x','y','z w') CHARACTER SET latin1 DEFAULT 'x,y',
+  `p` char(5) CHARACTER SET utf8 DEFAULT NULL,
+  `q` char(0) DEFAULT NULL,
+  `r` varchar(20) DEFAULT NULL COMMENT 'col; "comment" ''q'' \\ end',
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4

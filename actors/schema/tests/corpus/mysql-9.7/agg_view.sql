@@ -1,0 +1,1 @@
+CREATE ALGORITHM=TEMPTABLE DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `agg_view` (`n`,`total`) AS select `parent`.`code` AS `code`,count(0) AS `count(*)` from `parent` group by `parent`.`code` with rollup

@@ -1,0 +1,1 @@
+CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `cte_view` AS with `q` as (select `parent`.`id` AS `id`,row_number() OVER (ORDER BY `parent`.`id` )  AS `rn` from `parent`) select `q`.`id` AS `id`,`q`.`rn` AS `rn` from `q`

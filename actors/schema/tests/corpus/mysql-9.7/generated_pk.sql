@@ -1,0 +1,5 @@
+CREATE TABLE `generated_pk` (
+  `a` int DEFAULT NULL,
+  `b` int GENERATED ALWAYS AS ((`a` + 1)) STORED NOT NULL,
+  PRIMARY KEY (`b`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci

@@ -1,0 +1,1 @@
+CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`localhost` SQL SECURITY DEFINER VIEW `json_view` AS select `json_table_x`.`a` AS `a`,json_unquote(json_extract(`json_table_x`.`j`,'$.x')) AS `x` from `json_table_x`

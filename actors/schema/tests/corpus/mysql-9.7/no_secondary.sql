@@ -1,0 +1,5 @@
+CREATE TABLE `no_secondary` (
+  `a` int NOT NULL,
+  `b` int NOT SECONDARY DEFAULT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci SECONDARY_ENGINE=rapid

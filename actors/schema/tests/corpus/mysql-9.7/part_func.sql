@@ -1,0 +1,6 @@
+CREATE TABLE `part_func` (
+  `a` timestamp NOT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci
+/*!50100 PARTITION BY RANGE (unix_timestamp(`a`))
+(PARTITION p0 VALUES LESS THAN MAXVALUE ENGINE = InnoDB) */

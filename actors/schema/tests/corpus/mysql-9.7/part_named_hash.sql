@@ -1,0 +1,7 @@
+CREATE TABLE `part_named_hash` (
+  `a` int NOT NULL,
+  PRIMARY KEY (`a`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci
+/*!50100 PARTITION BY HASH (`a`)
+(PARTITION hx ENGINE = InnoDB,
+ PARTITION hy COMMENT = 'c' ENGINE = InnoDB) */

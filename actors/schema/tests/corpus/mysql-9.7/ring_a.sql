@@ -1,0 +1,7 @@
+CREATE TABLE `ring_a` (
+  `id` int NOT NULL,
+  `b` int DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `ra` (`b`),
+  CONSTRAINT `ra` FOREIGN KEY (`b`) REFERENCES `ring_b` (`id`) ON DELETE SET NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci

@@ -1,0 +1,22 @@
+CREATE TABLE `strings` (
+  `id` int NOT NULL,
+  `a` char(10) COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'x''y\\z',
+  `b` varchar(255) CHARACTER SET latin1 COLLATE latin1_swedish_ci DEFAULT NULL,
+  `c` varchar(100) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin DEFAULT 'ä',
+  `d` text COLLATE utf8mb4_general_ci,
+  `e` mediumtext CHARACTER SET gbk COLLATE gbk_chinese_ci,
+  `f` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
+  `g` tinytext COLLATE utf8mb4_general_ci,
+  `h` binary(16) DEFAULT NULL,
+  `i` varbinary(300) DEFAULT 'abc',
+  `j` blob,
+  `k` longblob,
+  `l` tinyblob,
+  `m` mediumblob,
+  `n` enum('a','b,c','d''e','') COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'a',
+  `o` set('x','y','z w') CHARACTER SET latin1 COLLATE latin1_swedish_ci DEFAULT 'x,y',
+  `p` char(5) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci DEFAULT NULL,
+  `q` char(0) COLLATE utf8mb4_general_ci DEFAULT NULL,
+  `r` varchar(20) COLLATE utf8mb4_general_ci DEFAULT NULL COMMENT 'col; "comment" ''q'' \\ end',
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci

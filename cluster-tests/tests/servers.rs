@@ -144,3 +144,63 @@ async fn a_source_account_may_read_the_binlog_and_not_write() {
         );
     }
 }
+
+#[tokio::test]
+async fn sources_take_the_settings_that_change_their_log() {
+    let settings: [(ServerKind, &[(&str, &str, &str)]); 3] = [
+        (
+            ServerKind::MariaDb,
+            &[
+                ("log_bin_compress", "ON", "1"),
+                ("binlog_checksum", "NONE", "NONE"),
+                ("binlog_row_metadata", "FULL", "FULL"),
+                ("binlog_annotate_row_events", "OFF", "0"),
+            ],
+        ),
+        (
+            ServerKind::Mysql56,
+            &[
+                ("binlog_checksum", "NONE", "NONE"),
+                ("binlog_row_image", "NOBLOB", "NOBLOB"),
+            ],
+        ),
+        (
+            ServerKind::Mysql97,
+            &[
+                ("binlog_transaction_compression", "ON", "1"),
+                ("binlog_row_value_options", "PARTIAL_JSON", "PARTIAL_JSON"),
+                ("binlog_row_metadata", "FULL", "FULL"),
+            ],
+        ),
+    ];
+    for (kind, settings) in settings {
+        let options = settings
+            .iter()
+            .fold(ServerOptions::source(), |options, (name, value, _)| {
+                options.set(name, value)
+            });
+        let mut server = Server::start(kind, options).await.unwrap();
+        let mut client = server.client().await.unwrap();
+        for (name, _, shown) in settings {
+            assert_eq!(variable(&mut client, name).await, *shown, "{kind} {name}");
+        }
+        drop(client);
+        let statement = ServerOptions::source()
+            .gtid(false)
+            .set("binlog_format", "STATEMENT");
+        server.restart_with(statement).await.unwrap();
+        let mut client = server.client().await.unwrap();
+        assert_eq!(
+            variable(&mut client, "binlog_format").await,
+            "STATEMENT",
+            "{kind}"
+        );
+        drop(client);
+        server
+            .restart_with(ServerOptions::source().binlog(false))
+            .await
+            .unwrap();
+        let mut client = server.client().await.unwrap();
+        assert_eq!(variable(&mut client, "log_bin").await, "0", "{kind}");
+    }
+}

@@ -17,8 +17,11 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Libraries that only one crate may name.
-const OWNERS: &[(&str, &str)] =
-    &[("openraft", "oms-raft"), ("sled", "oms-kv"), ("ractor", "oms-actors")];
+const OWNERS: &[(&str, &str)] = &[
+    ("openraft", "oms-raft"),
+    ("sled", "oms-kv"),
+    ("ractor", "oms-actors"),
+];
 
 fn metadata() -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
@@ -27,7 +30,11 @@ fn metadata() -> Value {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo metadata runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
 }
 
@@ -66,7 +73,11 @@ fn dependencies_point_one_way() {
 #[test]
 fn replicas_and_workers_meet_only_in_the_node() {
     let all = dependencies();
-    assert!(!all["oms-actors"].iter().any(|d| d == "oms-raft" || d == "oms-mysql" || d == "oms-oceanbase"));
+    assert!(
+        !all["oms-actors"]
+            .iter()
+            .any(|d| d == "oms-raft" || d == "oms-mysql" || d == "oms-oceanbase")
+    );
     assert!(!all["oms-raft"].contains("oms-actors"));
 }
 
@@ -74,18 +85,38 @@ fn replicas_and_workers_meet_only_in_the_node() {
 fn some_libraries_have_one_owner() {
     for (name, uses) in dependencies() {
         for (library, owner) in OWNERS {
-            assert!(name == *owner || !uses.contains(*library), "{name} names {library}; only {owner} may");
+            assert!(
+                name == *owner || !uses.contains(*library),
+                "{name} names {library}; only {owner} may"
+            );
         }
     }
 }
 
 #[test]
 fn only_agreed_folders_are_at_the_top() {
-    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let allowed = ["proto", "node", "raft", "actors", "cli", "cluster-tests", "deploy", "target"];
-    for entry in std::fs::read_dir(top).expect("the workspace can be listed").flatten() {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace");
+    let allowed = [
+        "proto",
+        "node",
+        "raft",
+        "actors",
+        "cli",
+        "cluster-tests",
+        "deploy",
+        "target",
+    ];
+    for entry in std::fs::read_dir(top)
+        .expect("the workspace can be listed")
+        .flatten()
+    {
         let name = entry.file_name().to_string_lossy().into_owned();
         let folder = entry.file_type().is_ok_and(|t| t.is_dir());
-        assert!(!folder || name.starts_with('.') || allowed.contains(&name.as_str()), "{name} is at the top level");
+        assert!(
+            !folder || name.starts_with('.') || allowed.contains(&name.as_str()),
+            "{name} is at the top level"
+        );
     }
 }

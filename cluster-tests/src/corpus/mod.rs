@@ -1,6 +1,7 @@
 //! A schema with every supported type, at its limits, and every shape of key and object, per kind of source.
 
 mod shapes;
+mod type_table;
 mod types;
 
 use crate::server::ServerKind;
@@ -35,7 +36,7 @@ impl Corpus {
 
     /// The corpus in a database named `database`, in the dialect of a source kind.
     ///
-    /// seekdb has no binlog and gets what MySQL 5.6 gets without character sets and values it refuses.
+    /// seekdb, which is no source of a binlog, gets one too, without the character sets and dates that it refuses.
     pub fn new(kind: ServerKind, database: &str) -> Self {
         let session = [
             "SET NAMES utf8mb4",

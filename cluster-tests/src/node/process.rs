@@ -1,0 +1,200 @@
+//! One `omsnode` process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail, ensure};
+use oms_proto::v1::{
+    component_service_client::ComponentServiceClient, data_source_service_client::DataSourceServiceClient,
+    project_service_client::ProjectServiceClient,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::transport::Channel;
+
+use crate::PortLease;
+
+const START: Duration = Duration::from_secs(30);
+
+/// An `omsnode` process with a data folder of its own. Dropping it kills the process; the folder goes with
+/// its owner.
+#[derive(Debug)]
+pub struct OmsNode {
+    child: Option<Child>,
+    data: PathBuf,
+    lease: PortLease,
+    starts: u32,
+    environment: Vec<(String, String)>,
+}
+
+impl OmsNode {
+    /// Starts a node on a data folder and waits until its API answers.
+    pub async fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_with(data, &[]).await
+    }
+
+    /// Starts a node with additional environment variables.
+    pub async fn start_with(data: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let environment = environment
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect();
+        let mut node = Self {
+            child: None,
+            data: data.to_owned(),
+            lease: PortLease::take()?,
+            starts: 0,
+            environment,
+        };
+        node.spawn().await?;
+        Ok(node)
+    }
+
+    /// Where the API answers.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.lease.port())
+    }
+
+    /// The folder with everything the node keeps.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What the node wrote to standard error, over all its starts.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.data.with_extension("log")
+    }
+
+    async fn spawn(&mut self) -> anyhow::Result<()> {
+        let program = binary()?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        self.starts += 1;
+        let child = Command::new(&program)
+            .arg("start")
+            .arg("--data-dir")
+            .arg(&self.data)
+            .arg("--listen")
+            .arg(self.address())
+            .env("OMSNODE_DISK_RESERVE_MB", "64")
+            .envs(self.environment.iter().map(|(a, b)| (a.as_str(), b.as_str())))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        self.child = Some(child);
+        let deadline = tokio::time::Instant::now() + START;
+        loop {
+            if tonic::transport::Endpoint::new(format!("http://{}", self.address()))?
+                .connect()
+                .await
+                .is_ok()
+            {
+                return Ok(());
+            }
+            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                bail!("omsnode ended with {status}:\n{}", tail(&self.log()));
+            }
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "omsnode does not answer:\n{}",
+                tail(&self.log())
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().context("omsnode is not running")?;
+        let pid = Pid::from_child(child);
+        kill_process(pid, signal).context("omsnode cannot be signalled")
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL)?;
+        self.wait()
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        self.wait()
+    }
+
+    fn wait(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Starts again on the same folder and port.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "omsnode is still running");
+        self.spawn().await
+    }
+
+    async fn channel(&self) -> anyhow::Result<Channel> {
+        Ok(
+            tonic::transport::Endpoint::new(format!("http://{}", self.address()))?
+                .connect()
+                .await?,
+        )
+    }
+
+    /// The client for data sources.
+    pub async fn data_sources(&self) -> anyhow::Result<DataSourceServiceClient<Channel>> {
+        Ok(DataSourceServiceClient::new(self.channel().await?))
+    }
+
+    /// The client for projects.
+    pub async fn projects(&self) -> anyhow::Result<ProjectServiceClient<Channel>> {
+        Ok(ProjectServiceClient::new(self.channel().await?))
+    }
+
+    /// The client for components.
+    pub async fn components(&self) -> anyhow::Result<ComponentServiceClient<Channel>> {
+        Ok(ComponentServiceClient::new(self.channel().await?))
+    }
+}
+
+impl Drop for OmsNode {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The end of a log, for messages.
+fn tail(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(20)..)
+        .unwrap_or_default()
+        .join("\n")
+}
+
+/// The binary under test: `OMSNODE_BIN`, or the one that cargo built beside this test.
+fn binary() -> anyhow::Result<PathBuf> {
+    if let Ok(path) = std::env::var("OMSNODE_BIN") {
+        return Ok(PathBuf::from(path));
+    }
+    let own = std::env::current_exe()?;
+    let candidates = own.ancestors().skip(1).take(2).map(|dir| dir.join("omsnode"));
+    candidates
+        .into_iter()
+        .find(|p| p.is_file())
+        .context("the omsnode binary is not built: run `cargo build -p oms-cli` first, or set OMSNODE_BIN")
+}

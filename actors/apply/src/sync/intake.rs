@@ -60,8 +60,11 @@ pub(super) struct Intake<'a> {
     fetching: Option<Fetching<'a>>,
     events: VecDeque<LogEvent>,
     open: Option<Open>,
-    /// Where a large transaction ends that was read once for this.
-    measured: Option<(u64, Position)>,
+    /// Aborted transactions since the last position.
+    aborts: u32,
+    /// Where a large transaction ends that was read once for this, and which one: its number, and
+    /// the aborted ones directly before it.
+    measured: Option<(u64, u32, Position)>,
 }
 
 impl<'a> Intake<'a> {
@@ -81,6 +84,7 @@ impl<'a> Intake<'a> {
             fetching: None,
             events: VecDeque::new(),
             open: None,
+            aborts: 0,
             measured: None,
         }
     }
@@ -224,7 +228,12 @@ impl<'a> Intake<'a> {
             return Ok(());
         };
         let known = match &self.measured {
-            Some((number, end)) if *number == open.number => Some(self.window.treatment(end)?),
+            Some((number, aborts, end)) if (*number, *aborts) == (open.number, self.aborts) => {
+                Some(self.window.treatment(end)?)
+            }
+            // Later ones are applied already. If this one will be aborted it was never compared
+            // with them and may not fit; so it must not be written before its end is known.
+            _ if self.above.ranges().last().is_some_and(|r| r.1 > open.number) => None,
             _ => self.window.treatment_before_end(running.tracker.last_position())?,
         };
         let Some(treatment) = known else {
@@ -250,6 +259,7 @@ impl<'a> Intake<'a> {
         let Some(open) = self.open.take() else {
             return Err(ApplyError::Protocol("an abort outside a transaction".into()).into());
         };
+        self.aborts += 1;
         match open.stage {
             Stage::Skip | Stage::Measure => {}
             Stage::Collect(_) => running.gauge.remove(open.bytes),
@@ -275,9 +285,10 @@ impl<'a> Intake<'a> {
             return Ok(true);
         }
         running.make_room().await?;
+        let aborts = std::mem::take(&mut self.aborts);
         match open.stage {
             Stage::Measure => {
-                self.measured = Some((open.number, position));
+                self.measured = Some((open.number, aborts, position));
                 self.reopen(running).await?;
                 return Ok(false);
             }
@@ -341,6 +352,7 @@ impl<'a> Intake<'a> {
         match self.window.stop(&position)? {
             Stop::Behind => Ok(true),
             stop => {
+                self.aborts = 0;
                 running.heartbeat(position, time_us);
                 Ok(stop == Stop::At)
             }

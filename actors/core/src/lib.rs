@@ -24,6 +24,8 @@ mod source;
 mod table;
 mod table_pair;
 mod temporal;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 pub use change::{LogEvent, RowChange, TableMap};

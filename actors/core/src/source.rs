@@ -107,6 +107,29 @@ pub trait LogDecoder: Send {
     /// that does not fit the table's definition with `OMS-SCHEMA-0005`. Nothing is skipped
     /// silently. After an error the decoder must not be used again.
     fn decode(&mut self, record: &CapturedRecord, out: &mut Vec<LogEvent>) -> Result<(), Failure>;
+
+    /// Like [`LogDecoder::decode`], in parts: for records that hold more than should be in memory
+    /// at once. Stops when the rows appended have about `max_bytes`. After
+    /// [`DecodeProgress::More`] it is called again with the same record, and with no other.
+    fn decode_part(
+        &mut self,
+        record: &CapturedRecord,
+        out: &mut Vec<LogEvent>,
+        max_bytes: usize,
+    ) -> Result<DecodeProgress, Failure> {
+        let _ = max_bytes;
+        self.decode(record, out)?;
+        Ok(DecodeProgress::Done)
+    }
+}
+
+/// Whether a record is decoded completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeProgress {
+    /// All of its events were given.
+    Done,
+    /// It holds more events.
+    More,
 }
 
 /// A part of a table by its row key: `after < key <= through`, in the order of the server that is

@@ -19,10 +19,14 @@ mod reporter;
 mod retry;
 mod worker;
 
-pub mod components;
+mod components;
 
 pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
+pub use components::{
+    FullImport, FullImportSettings, IncrSync, IncrSyncSettings, Mapping, Shelf, ShelvedLog, Store,
+    StoreSettings,
+};
 pub use context::Context;
 pub use host::{ComponentHost, HostError};
 pub use log::{ComponentLog, LogLevel, LogLine};

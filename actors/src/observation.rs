@@ -1,6 +1,6 @@
 //! What can be seen of a component without asking its worker.
 
-use oms_core::ErrorCode;
+use oms_core::{ErrorCode, Position};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -19,8 +19,10 @@ pub struct Progress {
     pub total_objects: u64,
     /// How far behind the source.
     pub lag_ms: Option<u64>,
-    /// Source position reached.
+    /// Source position reached, for people.
     pub position: String,
+    /// Incremental synchronization: everything up to here is at the destination.
+    pub applied: Option<Position>,
     /// What is being worked on.
     pub detail: String,
 }

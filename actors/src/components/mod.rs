@@ -1,7 +1,14 @@
 //! The components of a migration project.
 
+mod full_import;
+mod incr_sync;
+mod log_feed;
+mod pairs;
 mod shelf;
 mod store;
 
+pub use full_import::{FullImport, FullImportSettings};
+pub use incr_sync::{IncrSync, IncrSyncSettings};
+pub use pairs::Mapping;
 pub use shelf::{Shelf, ShelvedLog};
 pub use store::{Store, StoreSettings};

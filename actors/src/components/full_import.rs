@@ -1,0 +1,191 @@
+//! Full import: copies the rows that exist.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use oms_apply::{ExistingPolicy, ImportConfig, ImportEnd, ImportReport, Importer, TableState};
+use oms_core::{ClaimToken, Failure, Sink, Source};
+
+use super::pairs::{Mapping, load_pairs};
+use crate::{Behavior, Completion, Context, Facts};
+
+/// How often progress is published.
+const TICK: Duration = Duration::from_millis(250);
+/// Failed tables that are named in the component's error.
+const NAMED: usize = 5;
+
+/// What full import copies, and how.
+#[derive(Clone, Debug)]
+pub struct FullImportSettings {
+    /// The tables.
+    pub tables: Vec<Mapping>,
+    /// Keep rows that are at the destination already, instead of stopping.
+    pub ignore_existing: bool,
+    /// The user went on although destination tables hold rows.
+    pub existing_accepted: bool,
+    /// Chunks that are copied at the same time.
+    pub workers: u32,
+    /// Most rows of a chunk.
+    pub chunk_rows: u64,
+    /// Upper limit; 0: none.
+    pub max_rows_per_second: u64,
+    /// Upper limit; 0: none.
+    pub max_bytes_per_second: u64,
+    /// Conflicting rows above which a table fails.
+    pub max_conflicts: u64,
+    /// Note the end of the source's log afterwards, for incremental synchronization.
+    pub log_position: bool,
+}
+
+/// Copies rows chunk by chunk without locks. Each chunk and its receipt commit together, so that a
+/// later run goes on where this one ended. A table that fails does not stop the others.
+pub struct FullImport {
+    source: Arc<dyn Source>,
+    sink: Arc<dyn Sink>,
+    settings: FullImportSettings,
+}
+
+impl FullImport {
+    /// Copies from the source to the sink.
+    pub fn new(source: Arc<dyn Source>, sink: Arc<dyn Sink>, settings: FullImportSettings) -> Self {
+        Self {
+            source,
+            sink,
+            settings,
+        }
+    }
+
+    fn config(&self) -> ImportConfig {
+        let s = &self.settings;
+        let limit = |n: u64| (n > 0).then_some(n);
+        ImportConfig {
+            workers: usize::try_from(s.workers).unwrap_or(1).max(1),
+            chunk_rows: s.chunk_rows,
+            existing: if s.ignore_existing {
+                ExistingPolicy::Ignore
+            } else {
+                ExistingPolicy::Stop
+            },
+            check_empty: !s.existing_accepted,
+            max_conflicts: s.max_conflicts,
+            rows_per_second: limit(s.max_rows_per_second),
+            bytes_per_second: limit(s.max_bytes_per_second),
+            ..ImportConfig::default()
+        }
+    }
+}
+
+/// Publishes progress until dropped.
+async fn follow(context: &Context, importer: &Importer) {
+    let progress = importer.progress();
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tick.tick().await;
+        publish(context, &progress.read());
+    }
+}
+
+fn publish(context: &Context, tables: &[oms_apply::TableProgress]) {
+    let running: Vec<_> = tables
+        .iter()
+        .filter(|t| t.state == TableState::Running)
+        .map(|t| t.table.to_string())
+        .collect();
+    context.progress.update(|p| {
+        p.rows = tables.iter().map(|t| t.rows).sum();
+        p.bytes = tables.iter().map(|t| t.bytes).sum();
+        // An estimate may be too low: what is done counts at least.
+        let total = |t: &oms_apply::TableProgress| {
+            if t.state == TableState::Finished {
+                t.rows
+            } else {
+                t.estimated_rows.max(t.rows)
+            }
+        };
+        p.total_rows = tables.iter().map(total).sum();
+        p.objects = tables.iter().filter(|t| t.state == TableState::Finished).count() as u64;
+        p.total_objects = tables.len() as u64;
+        p.detail = running.join(", ");
+    });
+}
+
+fn verdict(report: &ImportReport) -> Result<String, Failure> {
+    let mut failed = report
+        .tables
+        .iter()
+        .filter_map(|t| t.failure.as_ref().map(|f| (&t.table, f)));
+    if let Some((table, first)) = failed.next() {
+        let mut words = format!("{table}: {}", first.detail());
+        let rest: Vec<_> = failed.collect();
+        for (table, failure) in rest.iter().take(NAMED - 1) {
+            words.push_str(&format!("; {table}: {failure}"));
+        }
+        if rest.len() >= NAMED {
+            words.push_str(&format!("; and {} more tables", rest.len() + 1 - NAMED));
+        }
+        return Err(Failure::new(first.code(), words));
+    }
+    let rows: u64 = report.tables.iter().map(|t| t.rows).sum();
+    let conflicts: u64 = report.tables.iter().map(|t| t.conflicts).sum();
+    let kept = if conflicts > 0 {
+        format!(", {conflicts} rows kept as they were at the destination")
+    } else {
+        String::new()
+    };
+    Ok(format!("{rows} rows in {} tables{kept}", report.tables.len()))
+}
+
+#[async_trait]
+impl Behavior for FullImport {
+    async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+        let pairs = load_pairs(&*self.source, &*self.sink, &self.settings.tables).await?;
+        let token = ClaimToken {
+            component: context.id.clone(),
+            epoch: context.epoch,
+        };
+        let importer = Importer::new(
+            self.source.clone(),
+            self.sink.clone(),
+            token,
+            pairs,
+            self.config(),
+        );
+        let end = tokio::select! {
+            end = importer.run(&context.cancel) => end?,
+            () = follow(context, &importer) => return Ok(Completion::Stopped),
+        };
+        publish(context, &importer.progress().read());
+        let report = match end {
+            ImportEnd::Cancelled => return Ok(Completion::Stopped),
+            ImportEnd::Finished(report) => report,
+        };
+        for table in report.tables.iter().filter(|t| t.conflicts > 0) {
+            context.log.warn(format!(
+                "{}: {} rows kept as they were at the destination",
+                table.table, table.conflicts
+            ));
+        }
+        let summary = verdict(&report)?;
+        if self.settings.log_position {
+            // Nothing of the import can commit any more: what was read is older than this.
+            let safe_until = self.source.current_position().await?;
+            let snapshots = report
+                .tables
+                .iter()
+                .filter_map(|t| Some((t.table.clone(), t.snapshot.clone()?)))
+                .collect();
+            context
+                .reporter
+                .facts(Facts::Imported {
+                    safe_until,
+                    snapshots,
+                })
+                .await?;
+        }
+        Ok(Completion::Done(summary))
+    }
+
+    async fn remove(&self, context: &Context) -> Result<(), Failure> {
+        self.sink.forget(&context.id).await
+    }
+}

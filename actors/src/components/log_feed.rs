@@ -1,0 +1,134 @@
+//! From the change log to events.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use oms_apply::{EventFeed, EventSource};
+use oms_changelog::{ChangeLogError, LogReader, LogRecord, LogSeq, ReadFrom, RecordFlags as LogFlags};
+use oms_core::{CapturedRecord, Failure, LogDecoder, LogEvent, Position, RecordFlags, Source, TableMap};
+use oms_types::ProjectId;
+use tokio::time::{Duration, sleep};
+
+use super::{shelf::Shelf, store::failure_of};
+
+/// Records between two marks.
+const MARK_EVERY: u64 = 2_000;
+
+/// Opens feeds over the project's change log on this node.
+pub(crate) struct LogEventSource {
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) project: ProjectId,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) tables: Arc<TableMap>,
+    pub(crate) marks: Arc<Marks>,
+}
+
+/// Which record number follows which position, now and then: lets a position be turned back into
+/// the record number that retention needs.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    marks: Mutex<VecDeque<(LogSeq, Position)>>,
+}
+
+impl Marks {
+    fn push(&self, next: LogSeq, position: Position) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.push_back((next, position));
+    }
+
+    fn clear(&self) {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The number of the first record that is still needed when everything up to `applied` is at the
+    /// destination; `None` when no further mark was passed.
+    pub(crate) fn passed(&self, applied: &Position) -> Option<LogSeq> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut passed = None;
+        while marks.front().is_some_and(|(_, position)| position <= applied) {
+            passed = marks.pop_front().map(|(seq, _)| seq);
+        }
+        passed
+    }
+}
+
+#[async_trait]
+impl EventSource for LogEventSource {
+    async fn open(&self, from: &Position) -> Result<Box<dyn EventFeed>, Failure> {
+        let decoder = self.source.decoder(self.tables.clone(), from)?;
+        // The Store may be restarting, or may not have come as far yet.
+        loop {
+            let shelved = self.shelf.wait_for(&self.project).await;
+            match shelved.log.open_reader(ReadFrom::Position(from.clone())).await {
+                Ok(reader) => {
+                    self.marks.clear();
+                    return Ok(Box::new(LogEventFeed {
+                        reader,
+                        decoder,
+                        marks: self.marks.clone(),
+                        since_mark: 0,
+                    }));
+                }
+                Err(ChangeLogError::PositionAhead { .. } | ChangeLogError::Closed) => {
+                    sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => return Err(failure_of(error)),
+            }
+        }
+    }
+}
+
+struct LogEventFeed {
+    reader: Box<dyn LogReader>,
+    decoder: Box<dyn LogDecoder>,
+    marks: Arc<Marks>,
+    since_mark: u64,
+}
+
+#[async_trait]
+impl EventFeed for LogEventFeed {
+    async fn next(&mut self, max_bytes: usize) -> Result<Option<Vec<LogEvent>>, Failure> {
+        let mut events = Vec::new();
+        while events.is_empty() {
+            for record in self.reader.next_batch(max_bytes).await.map_err(failure_of)? {
+                let captured = captured(&record)?;
+                if let Some(position) = &captured.position {
+                    self.since_mark += 1;
+                    if self.since_mark >= MARK_EVERY || captured.flags.has(RecordFlags::HEARTBEAT) {
+                        self.since_mark = 0;
+                        self.marks.push(record.seq.next(), position.clone());
+                    }
+                }
+                self.decoder.decode(&captured, &mut events)?;
+            }
+        }
+        Ok(Some(events))
+    }
+}
+
+fn captured(record: &LogRecord) -> Result<CapturedRecord, Failure> {
+    let mut flags = RecordFlags::default();
+    for (theirs, ours) in [
+        (LogFlags::TXN_FIRST, RecordFlags::TXN_FIRST),
+        (LogFlags::TXN_LAST, RecordFlags::TXN_LAST),
+        (LogFlags::TXN_ABORT, RecordFlags::TXN_ABORT),
+        (LogFlags::HEARTBEAT, RecordFlags::HEARTBEAT),
+    ] {
+        if record.flags.contains(theirs) {
+            flags = flags.with(ours);
+        }
+    }
+    let position = match &record.position {
+        Some(position) => Some(position.decode().map_err(failure_of)?),
+        None => None,
+    };
+    Ok(CapturedRecord {
+        flags,
+        source_time_us: record.source_time_us,
+        position,
+        payload: record.payload.clone(),
+    })
+}

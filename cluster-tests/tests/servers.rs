@@ -147,7 +147,9 @@ async fn a_source_account_may_read_the_binlog_and_not_write() {
 
 #[tokio::test]
 async fn sources_take_the_settings_that_change_their_log() {
-    let settings: [(ServerKind, &[(&str, &str, &str)]); 3] = [
+    // Variable, what is set, what the server shows.
+    type Setting = (&'static str, &'static str, &'static str);
+    let settings: [(ServerKind, &[Setting]); 3] = [
         (
             ServerKind::MariaDb,
             &[

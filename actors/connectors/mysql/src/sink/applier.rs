@@ -1,0 +1,188 @@
+//! Applying the transactions of one lane.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oms_core::{Applier, Failure, LaneState, Row, RowOp};
+
+use super::{
+    batch::{self, Step},
+    fence::Fence,
+    packet::{Expect, Origin, Packet},
+    plan::{Plans, TablePlan},
+    session::{Session, impossible},
+    statement::{self, InsertKind},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Open,
+    /// An error voided the transaction.
+    Void,
+}
+
+/// The writer of one lane.
+#[derive(Debug)]
+pub(crate) struct MysqlApplier {
+    session: Session,
+    fence: Fence,
+    plans: Arc<Plans>,
+    stage: Stage,
+}
+
+impl MysqlApplier {
+    pub(crate) fn new(session: Session, fence: Fence, plans: Arc<Plans>) -> Self {
+        Self {
+            session,
+            fence,
+            plans,
+            stage: Stage::Idle,
+        }
+    }
+
+    /// Enters the void until the caller has succeeded, so that a dropped future leaves it void too.
+    fn leave(&mut self, wanted: Stage) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.stage, Stage::Void) == wanted {
+            Ok(())
+        } else {
+            Err(impossible(
+                "the applier's calls came in the wrong order, or after an error",
+            ))
+        }
+    }
+
+    async fn execute(&mut self, ops: &[RowOp]) -> Result<(), Failure> {
+        let mut packet = Packet::new(&self.session);
+        for table in batch::plan(ops, &self.plans)? {
+            let plan = self.plans.get(table.table)?;
+            for step in table.steps {
+                execute_step(&mut self.session, &mut packet, plan, step).await?;
+            }
+        }
+        packet.send(&mut self.session).await
+    }
+}
+
+fn origin(plan: &TablePlan, what: &'static str, first: usize, last: usize) -> Origin {
+    Origin {
+        what,
+        table: plan.name.to_string(),
+        first,
+        last,
+    }
+}
+
+async fn execute_step(
+    session: &mut Session,
+    packet: &mut Packet,
+    plan: &TablePlan,
+    step: Step,
+) -> Result<(), Failure> {
+    match step {
+        Step::Insert(rows) => insert(session, packet, plan, InsertKind::Insert, &rows).await,
+        Step::Replace(rows) => insert(session, packet, plan, InsertKind::Replace, &rows).await,
+        Step::Delete { rows, strict } => {
+            let (most, constructors) = (
+                session.dialect().keys_per_delete(),
+                session.dialect().row_constructors(),
+            );
+            for part in rows.chunks(most) {
+                let made = statement::delete_keys(plan, part.iter().map(|r| &r.1), constructors)?;
+                let there = part.iter().filter(|r| r.2).count() as u64;
+                let expect = if strict { Expect::Rows(there) } else { Expect::Any };
+                let (first, last) = span(part.iter().map(|r| r.0));
+                packet
+                    .add(session, made, expect, origin(plan, "delete", first, last))
+                    .await?;
+            }
+            Ok(())
+        }
+        Step::Update {
+            at,
+            before,
+            after,
+            strict,
+        } => {
+            let made = statement::update(plan, &before, &after)?;
+            let expect = if strict { Expect::Rows(1) } else { Expect::Any };
+            packet
+                .add(session, made, expect, origin(plan, "update", at, at))
+                .await
+        }
+        Step::DeleteIdentical { at, before } => {
+            let made = statement::delete_identical(plan, &before)?;
+            packet
+                .add(session, made, Expect::Rows(1), origin(plan, "delete", at, at))
+                .await
+        }
+    }
+}
+
+async fn insert(
+    session: &mut Session,
+    packet: &mut Packet,
+    plan: &TablePlan,
+    kind: InsertKind,
+    rows: &[(usize, Row)],
+) -> Result<(), Failure> {
+    let (most_rows, most_bytes) = (
+        session.dialect().rows_per_insert(),
+        session.dialect().bytes_per_insert(),
+    );
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let (made, taken) =
+            statement::insert_rows(plan, kind, rest.iter().map(|r| &r.1), most_rows, most_bytes)?;
+        let (part, later) = rest.split_at(taken.clamp(1, rest.len()));
+        let expect = if kind == InsertKind::Insert {
+            Expect::Rows(part.len() as u64)
+        } else {
+            Expect::Any
+        };
+        let (first, last) = span(part.iter().map(|r| r.0));
+        packet
+            .add(session, made, expect, origin(plan, "insert", first, last))
+            .await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+fn span(indexes: impl Iterator<Item = usize> + Clone) -> (usize, usize) {
+    (
+        indexes.clone().min().unwrap_or_default(),
+        indexes.max().unwrap_or_default(),
+    )
+}
+
+#[async_trait]
+impl Applier for MysqlApplier {
+    async fn begin(&mut self) -> Result<(), Failure> {
+        self.leave(Stage::Idle)?;
+        self.fence.begin(&mut self.session).await?;
+        self.stage = Stage::Open;
+        Ok(())
+    }
+
+    async fn write(&mut self, ops: &[RowOp]) -> Result<(), Failure> {
+        self.leave(Stage::Open)?;
+        self.execute(ops).await?;
+        self.stage = Stage::Open;
+        Ok(())
+    }
+
+    async fn commit(&mut self, state: &LaneState) -> Result<(), Failure> {
+        self.leave(Stage::Open)?;
+        self.fence.commit(&mut self.session, Some(state), None).await?;
+        self.stage = Stage::Idle;
+        Ok(())
+    }
+
+    async fn rollback(&mut self) -> Result<(), Failure> {
+        self.leave(Stage::Open)?;
+        self.session.run(b"ROLLBACK").await?;
+        self.stage = Stage::Idle;
+        Ok(())
+    }
+}

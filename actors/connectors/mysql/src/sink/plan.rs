@@ -1,0 +1,259 @@
+//! What is known about writing a table before the first row: prepared once per claim.
+
+use std::sync::Arc;
+
+use oms_core::{Column, ColumnType, Failure, Row, TableName, TablePair, codes};
+
+use super::{charset::Decoder, dialect::Dialect, literal};
+use crate::connection::ServerInfo;
+
+/// A table pair with everything that its statements need.
+#[derive(Debug)]
+pub(crate) struct TablePlan {
+    pub(crate) name: TableName,
+    /// The destination, quoted.
+    pub(crate) target: Vec<u8>,
+    /// Written columns, in the order of the pair.
+    pub(crate) columns: Vec<ColumnPlan>,
+    /// Indexes into `columns`.
+    pub(crate) key: Option<Vec<usize>>,
+    /// Rows may collide by something else than the key, so their order must be kept.
+    pub(crate) other_unique_keys: bool,
+    /// Number of the source's columns.
+    pub(crate) source_columns: usize,
+}
+
+/// A written column.
+#[derive(Debug)]
+pub(crate) struct ColumnPlan {
+    pub(crate) source: usize,
+    /// Its name at the destination, for messages.
+    pub(crate) label: String,
+    /// Quoted.
+    pub(crate) name: Vec<u8>,
+    pub(crate) from: ColumnType,
+    pub(crate) to: ColumnType,
+    pub(crate) text: TextPath,
+    /// ENUM and SET to the same: for each source member the number of the destination's member.
+    pub(crate) members: Option<Vec<Option<u32>>>,
+    pub(crate) negative_zero: bool,
+}
+
+/// How characters reach the server.
+#[derive(Debug)]
+pub(crate) enum TextPath {
+    /// They are UTF-8.
+    Utf8,
+    /// The server knows their set: by introducer. The flag: bytes below 128 are ASCII.
+    Introducer(String, bool),
+    /// The server does not: converted here.
+    Decode(Decoder),
+}
+
+impl TablePlan {
+    /// Prepares a pair.
+    ///
+    /// # Errors
+    /// `OMS-DST-0008` when a column's character set can be converted neither here nor there.
+    pub(crate) fn new(pair: &TablePair, server: &ServerInfo, dialect: &dyn Dialect) -> Result<Self, Failure> {
+        let name = pair.destination.name.clone();
+        let mut target = Vec::new();
+        literal::identifier(&mut target, &name.database);
+        target.push(b'.');
+        literal::identifier(&mut target, &name.table);
+        let lost = || {
+            Failure::new(
+                codes::apply::INTERNAL,
+                format!("{name}: a column pair points outside"),
+            )
+        };
+        let mut columns = Vec::with_capacity(pair.columns.len());
+        for at in &pair.columns {
+            let from = pair.source.columns.get(at.source).ok_or_else(lost)?;
+            let to = pair.destination.columns.get(at.destination).ok_or_else(lost)?;
+            let negative_zero = dialect.keeps_negative_zero(server);
+            columns.push(ColumnPlan::new(
+                &name,
+                at.source,
+                from,
+                to,
+                server,
+                negative_zero,
+            )?);
+        }
+        if let Some(key) = &pair.key
+            && (key.is_empty() || key.iter().any(|i| *i >= columns.len()))
+        {
+            return Err(lost());
+        }
+        let mut key_columns: Vec<usize> = pair
+            .key
+            .iter()
+            .flatten()
+            .filter_map(|i| pair.columns.get(*i))
+            .map(|c| c.destination)
+            .collect();
+        key_columns.sort_unstable();
+        let is_the_key = |k: &oms_core::Key| {
+            let mut parts: Vec<usize> = k
+                .parts
+                .iter()
+                .filter(|p| p.prefix.is_none())
+                .filter_map(|p| p.column)
+                .collect();
+            parts.sort_unstable();
+            parts.len() == k.parts.len() && parts == key_columns
+        };
+        Ok(Self {
+            name,
+            target,
+            columns,
+            key: pair.key.clone(),
+            other_unique_keys: !pair.destination.keys.iter().all(is_the_key),
+            source_columns: pair.source.columns.len(),
+        })
+    }
+
+    /// Columns of the key.
+    pub(crate) fn key_plans(&self) -> impl Iterator<Item = &ColumnPlan> {
+        self.key.iter().flatten().filter_map(|i| self.columns.get(*i))
+    }
+
+    /// The bytes that identify the row of an image; `None` when a part is absent.
+    pub(crate) fn key_of(&self, row: &Row) -> Option<Vec<u8>> {
+        let mut key = Vec::with_capacity(24);
+        for column in self.key_plans() {
+            let cell = row.cell(column.source);
+            if row.get(column.source).is_absent() {
+                return None;
+            }
+            key.extend_from_slice(&(cell.len() as u64).to_le_bytes());
+            key.extend_from_slice(cell);
+        }
+        Some(key)
+    }
+
+    /// Whether all written columns are there.
+    pub(crate) fn is_full(&self, row: &Row) -> bool {
+        self.columns.iter().all(|c| !row.get(c.source).is_absent())
+    }
+
+    /// The row's number of columns must be the source's: anything else is another definition.
+    pub(crate) fn check_shape(&self, row: &Row) -> Result<(), Failure> {
+        if row.len() == self.source_columns {
+            return Ok(());
+        }
+        Err(Failure::new(
+            codes::schema::DEFINITION_DIFFERS,
+            format!(
+                "{}: a row of {} columns where {} are defined",
+                self.name,
+                row.len(),
+                self.source_columns
+            ),
+        ))
+    }
+}
+
+impl ColumnPlan {
+    fn new(
+        table: &TableName,
+        source: usize,
+        from: &Column,
+        to: &Column,
+        server: &ServerInfo,
+        negative_zero: bool,
+    ) -> Result<Self, Failure> {
+        let mut name = Vec::new();
+        literal::identifier(&mut name, &to.name);
+        let text = text_path(&from.ty, server).ok_or_else(|| {
+            Failure::new(
+                codes::dst::VALUE_NOT_REPRESENTABLE,
+                format!(
+                    "{table}: column {}: character set {} is unknown here and at the destination",
+                    to.name,
+                    from.ty.charset().unwrap_or_default()
+                ),
+            )
+        })?;
+        Ok(Self {
+            source,
+            label: to.name.clone(),
+            name,
+            members: member_numbers(&from.ty, &to.ty),
+            from: from.ty.clone(),
+            to: to.ty.clone(),
+            text,
+            negative_zero,
+        })
+    }
+
+    /// Whether the server may set this column by itself when others change.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(
+            self.to,
+            ColumnType::Timestamp { .. } | ColumnType::DateTime { .. }
+        )
+    }
+}
+
+fn text_path(from: &ColumnType, server: &ServerInfo) -> Option<TextPath> {
+    // Members of ENUM and SET are UTF-8 in the definition.
+    let charset = match from {
+        ColumnType::Char { charset, .. }
+        | ColumnType::VarChar { charset, .. }
+        | ColumnType::Text { charset, .. } => charset.to_ascii_lowercase(),
+        _ => return Some(TextPath::Utf8),
+    };
+    if matches!(charset.as_str(), "utf8" | "utf8mb3" | "utf8mb4" | "ascii") {
+        return Some(TextPath::Utf8);
+    }
+    let decoder = Decoder::find(&charset);
+    let plain_name = charset.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if server.has_charset(&charset) && plain_name {
+        let ascii = decoder.is_some_and(|d| d.is_ascii_compatible());
+        return Some(TextPath::Introducer(charset, ascii));
+    }
+    decoder.map(TextPath::Decode)
+}
+
+fn member_numbers(from: &ColumnType, to: &ColumnType) -> Option<Vec<Option<u32>>> {
+    let ((ColumnType::Enum { members: a, .. }, ColumnType::Enum { members: b, .. })
+    | (ColumnType::Set { members: a, .. }, ColumnType::Set { members: b, .. })) = (from, to)
+    else {
+        return None;
+    };
+    let number = |m: &String| {
+        b.iter()
+            .position(|n| n == m)
+            .and_then(|i| u32::try_from(i + 1).ok())
+    };
+    Some(a.iter().map(number).collect())
+}
+
+/// The plans of a claim, by number of the table.
+#[derive(Debug)]
+pub(crate) struct Plans(Vec<TablePlan>);
+
+impl Plans {
+    pub(crate) fn new(
+        tables: &Arc<Vec<TablePair>>,
+        server: &ServerInfo,
+        dialect: &dyn Dialect,
+    ) -> Result<Self, Failure> {
+        tables
+            .iter()
+            .map(|t| TablePlan::new(t, server, dialect))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(crate) fn get(&self, table: u32) -> Result<&TablePlan, Failure> {
+        self.0.get(table as usize).ok_or_else(|| {
+            Failure::new(
+                codes::apply::INTERNAL,
+                format!("table number {table} was not announced"),
+            )
+        })
+    }
+}

@@ -113,7 +113,7 @@ impl Setup {
             },
             rows: rows.len() as u64,
             bytes: rows.iter().map(|r| r.size() as u64).sum(),
-            snapshot: (number % 2 == 0).then(|| numbered_position(number)),
+            snapshot: number.is_multiple_of(2).then(|| numbered_position(number)),
         }
     }
 }

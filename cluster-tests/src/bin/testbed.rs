@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use oms_cluster_tests::{Role, Server, ServerKind, ServerOptions};
+use oms_cluster_tests::{Client, Corpus, Role, Server, ServerKind, ServerOptions};
 
 /// Starts the database servers that `deploy/servers` installed.
 #[derive(Parser)]
@@ -35,6 +35,33 @@ enum Command {
         #[arg(long)]
         until_eof: bool,
     },
+    /// Make a database with a column of every type and objects of every shape, and fill it.
+    Fill(Fill),
+}
+
+#[derive(clap::Args)]
+struct Fill {
+    /// Whose dialect: mariadb, mysql56, mysql97 or seekdb.
+    #[arg(long)]
+    kind: String,
+    /// Host.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// Port.
+    #[arg(long)]
+    port: u16,
+    /// User.
+    #[arg(long, default_value = "root")]
+    user: String,
+    /// Environment variable that holds the password.
+    #[arg(long, default_value = "TESTBED_PASSWORD")]
+    password_env: String,
+    /// Database to make.
+    #[arg(long)]
+    database: String,
+    /// Change the rows of an earlier fill, instead of making them.
+    #[arg(long)]
+    mutate: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -97,6 +124,22 @@ fn describe(wanted: &Wanted, server: &Server, format: Format) -> String {
             format!("{}\n", serde_json::Value::Object(object))
         }
     }
+}
+
+async fn fill(f: &Fill) -> anyhow::Result<()> {
+    let kind = ServerKind::from_name(&f.kind)
+        .with_context(|| format!("unknown server {:?}: mariadb, mysql56, mysql97 or seekdb", f.kind))?;
+    let password = std::env::var(&f.password_env).unwrap_or_default();
+    let mut client = Client::connect_to(&f.host, f.port, &f.user, &password).await?;
+    let corpus = Corpus::new(kind, &f.database);
+    if f.mutate {
+        client.run_all(&corpus.mutate).await?;
+    } else {
+        client.run_all(&corpus.create).await?;
+        client.run_all(&corpus.seed).await?;
+    }
+    client.close().await?;
+    Ok(())
 }
 
 async fn end_asked(until_eof: bool) -> anyhow::Result<()> {
@@ -169,15 +212,17 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let Command::Up {
-        servers,
-        format,
-        file,
-        set,
-        until_eof,
-    } = arguments.command;
     // A Ctrl-C while servers still start ends this process, and their watches end them.
-    let result = runtime.block_on(up(&servers, format, file, &set, until_eof));
+    let result = match arguments.command {
+        Command::Up {
+            servers,
+            format,
+            file,
+            set,
+            until_eof,
+        } => runtime.block_on(up(&servers, format, file, &set, until_eof)),
+        Command::Fill(f) => runtime.block_on(fill(&f)),
+    };
     runtime.shutdown_background();
     result
 }

@@ -7,3 +7,6 @@ pub mod connection;
 pub mod precheck;
 pub mod sink;
 pub mod snapshot;
+mod source;
+
+pub use source::MysqlSource;

@@ -241,6 +241,14 @@ impl Catalog<'_> {
             .collect())
     }
 
+    /// All indexes of the tables of a database as (table, index), by name.
+    pub async fn indexes(&mut self, database: &str) -> Result<Vec<(String, String)>, Failure> {
+        let query = "SELECT DISTINCT table_name AS a, index_name AS b FROM information_schema.statistics \
+                     WHERE table_schema = ? ORDER BY a, b";
+        let rows = self.rows(query, (database,)).await?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
     /// How the table is partitioned; `None`: it is not.
     pub async fn partitioning(&mut self, name: &TableName) -> Result<Option<Partitioning>, Failure> {
         let query = "SELECT partition_name AS a, partition_method AS b, partition_expression AS c, \

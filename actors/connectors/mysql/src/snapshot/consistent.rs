@@ -10,7 +10,7 @@ use std::{
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 use oms_core::{
-    BinlogPosition, Failure, GtidState, LogEvent, MariaDbGtidPosition, Position, RecordFlags, Source,
+    BinlogPosition, Failure, GtidState, LogEvent, MariaDbGtidPosition, Position, Source,
     TableMap, TableName, TableSchema, codes,
 };
 
@@ -279,16 +279,21 @@ async fn touched(
         let mut decoder = source.decoder(Arc::clone(tables), low)?;
         let mut capture = source.open_capture(low).await?;
         let mut events = Vec::new();
+        // Whether the transaction being read concerns the tables. One that ends at or before `low`
+        // (a capture by GTID may repeat some) is in the snapshot.
+        let mut concerned = false;
         loop {
             let record = capture.next().await?;
-            if !record.flags.has(RecordFlags::HEARTBEAT) {
-                decoder.decode(&record, &mut events)?;
+            decoder.decode(&record, &mut events)?;
+            for event in events.drain(..) {
+                match event {
+                    LogEvent::Begin { .. } | LogEvent::Abort => concerned = false,
+                    LogEvent::Row(_) => concerned = true,
+                    LogEvent::Commit { position, .. } if concerned && position > *low => return Ok(true),
+                    LogEvent::Ddl { position, .. } if position > *low => return Ok(true),
+                    LogEvent::Commit { .. } | LogEvent::Ddl { .. } | LogEvent::Heartbeat { .. } => concerned = false,
+                }
             }
-            let concerns = |e: &LogEvent| matches!(e, LogEvent::Row(_) | LogEvent::Ddl { .. });
-            if events.iter().any(concerns) {
-                return Ok(true);
-            }
-            events.clear();
             if record.position.as_ref().is_some_and(|p| p >= high) {
                 return Ok(false);
             }

@@ -1,0 +1,130 @@
+//! Chunks, keys and whole tables of the corpus give the same rows on every server.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use oms_cluster_tests::{Corpus, Server, ServerKind, ServerOptions};
+use oms_core::{ChunkRange, KeyOrder, Row, RowBuilder, SnapshotReader, TableName, TableSchema, codes};
+use oms_mysql::{
+    catalog::Catalog,
+    connection::{Endpoint, Secret, ServerInfo, Side, TlsMode, connect},
+    snapshot::MysqlSnapshotReader,
+};
+
+async fn drain(reader: &mut MysqlSnapshotReader) -> Vec<Row> {
+    let mut rows = Vec::new();
+    while let Some(batch) = reader.next_batch(4096).await.unwrap() {
+        rows.extend(batch.rows);
+    }
+    rows
+}
+
+fn key_of(table: &TableSchema, row: &Row) -> Row {
+    let columns = table.row_key_columns().unwrap();
+    RowBuilder::build(columns.iter().map(|i| row.get(*i))).unwrap()
+}
+
+async fn chunks_add_up(kind: ServerKind) {
+    let options = match kind {
+        ServerKind::SeekDb => ServerOptions::destination(),
+        _ => ServerOptions::source(),
+    };
+    let server = Server::start(kind, options).await.unwrap();
+    let corpus = Corpus::new(kind, "corpus");
+    let mut client = server.client().await.unwrap();
+    client.run_all(&corpus.create).await.unwrap();
+    client.run_all(&corpus.seed).await.unwrap();
+    let endpoint = Endpoint {
+        host: server.host().into(),
+        port: server.port(),
+        user: server.user().into(),
+        password: Secret::new(server.password()),
+        tls: TlsMode::Disable,
+        tls_ca_pem: String::new(),
+    };
+    let mut conn = connect(&endpoint, Side::Source).await.unwrap();
+    let info = ServerInfo::probe(&mut conn, Side::Source).await.unwrap();
+    let names: Vec<TableName> = corpus.tables.iter().map(|t| TableName::new("corpus", t)).collect();
+    let mut catalog = Catalog::new(&mut conn, info.flavor, Side::Source);
+    let tables = catalog.load_tables(&names).await.unwrap();
+    assert_eq!(tables.len(), names.len());
+    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None).await.unwrap();
+    let (mut with_rows, mut keyless) = (0, 0);
+    for table in tables {
+        let table = Arc::new(table);
+        reader.read_all(Arc::clone(&table)).await.unwrap();
+        let mut all = drain(&mut reader).await;
+        assert_eq!(all.len() as u64, reader.count(&table).await.unwrap(), "{}", table.name);
+        with_rows += usize::from(!all.is_empty());
+        if table.row_key().is_none() {
+            keyless += 1;
+            let refused = reader.chunk_end(&table, None, 3).await.unwrap_err();
+            assert_eq!(refused.code(), codes::import::KEY_NOT_USABLE);
+            continue;
+        }
+        let first = reader.chunk_end(&table, None, 3).await;
+        if let Err(e) = &first {
+            assert_eq!(e.code(), codes::import::KEY_NOT_USABLE, "{}: {e}", table.name);
+            continue;
+        }
+        let mut chunked = Vec::new();
+        let mut after = None;
+        loop {
+            let through = reader.chunk_end(&table, after.as_ref(), 3).await.unwrap();
+            let range = ChunkRange {
+                after: after.clone(),
+                through: through.clone(),
+            };
+            reader.read_chunk(Arc::clone(&table), &range, KeyOrder::Ordered).await.unwrap();
+            let rows = drain(&mut reader).await;
+            if through.is_some() {
+                assert_eq!(rows.len(), 3, "{kind} {} {:?}", table.name, range);
+                assert_eq!(key_of(&table, &rows[2]), through.clone().unwrap(), "{}", table.name);
+            }
+            chunked.extend(rows);
+            match through {
+                Some(end) => after = Some(end),
+                None => break,
+            }
+        }
+        let keys: Vec<Row> = chunked.iter().map(|r| key_of(&table, r)).collect();
+        reader.read_keys(Arc::clone(&table), &keys).await.unwrap();
+        let mut by_key = drain(&mut reader).await;
+        for rows in [&mut all, &mut chunked, &mut by_key] {
+            rows.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        }
+        assert_eq!(all, chunked, "{kind} {}", table.name);
+        assert_eq!(all, by_key, "{kind} {}", table.name);
+    }
+    assert!(with_rows > 5 && keyless > 0, "{with_rows} tables with rows, {keyless} without a key");
+    // Names that differ are found as they are, and missing ones are all named.
+    let missing = [TableName::new("corpus", "no_such"), TableName::new("nowhere", "t")];
+    let e = catalog.load_tables(&missing).await.unwrap_err();
+    assert_eq!(e.code(), codes::src::TABLE_MISSING);
+    assert!(e.detail().contains("no_such") && e.detail().contains("nowhere"), "{e}");
+    let objects = catalog.objects("corpus").await.unwrap();
+    let found: BTreeSet<&str> = objects.iter().map(|o| o.name.table.as_str()).collect();
+    for name in corpus.tables.iter().chain(&corpus.views) {
+        let name = if info.lower_case_table_names == 0 { name.clone() } else { name.to_lowercase() };
+        assert!(found.contains(name.as_str()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn chunks_of_mariadb_add_up() {
+    chunks_add_up(ServerKind::MariaDb).await;
+}
+
+#[tokio::test]
+async fn chunks_of_mysql_56_add_up() {
+    chunks_add_up(ServerKind::Mysql56).await;
+}
+
+#[tokio::test]
+async fn chunks_of_mysql_97_add_up() {
+    chunks_add_up(ServerKind::Mysql97).await;
+}
+
+#[tokio::test]
+async fn chunks_of_oceanbase_add_up() {
+    chunks_add_up(ServerKind::SeekDb).await;
+}

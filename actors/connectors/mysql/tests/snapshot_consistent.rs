@@ -1,0 +1,166 @@
+//! Consistent snapshots: what is in one is exactly what the log holds up to its position.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use oms_cluster_tests::{Server, ServerKind, ServerOptions};
+use oms_core::{LogEvent, Position, Row, Source, TableMap, TableName, codes};
+use oms_mysql::{
+    MysqlSource,
+    binlog::CaptureOptions,
+    connection::{Endpoint, Secret, TlsMode},
+};
+
+/// How often each row occurs.
+type Multiset = BTreeMap<Vec<u8>, i64>;
+
+fn source(server: &Server) -> MysqlSource {
+    let endpoint = Endpoint {
+        host: server.host().into(),
+        port: server.port(),
+        user: server.user().into(),
+        password: Secret::new(server.password()),
+        tls: TlsMode::Disable,
+        tls_ca_pem: String::new(),
+    };
+    let options = CaptureOptions {
+        server_id: 4711,
+        ..CaptureOptions::default()
+    };
+    MysqlSource::new(endpoint, options)
+}
+
+fn count(rows: &mut Multiset, row: &Row, by: i64) {
+    let entry = rows.entry(row.as_bytes().to_vec()).or_default();
+    *entry += by;
+    if *entry == 0 {
+        rows.remove(row.as_bytes().as_ref());
+    }
+}
+
+/// The table at `to`, by the log from its creation on.
+async fn by_log(source: &MysqlSource, tables: &Arc<TableMap>, from: &Position, to: &Position) -> Multiset {
+    let mut capture = source.open_capture(from).await.unwrap();
+    let mut decoder = source.decoder(Arc::clone(tables), from).unwrap();
+    let mut rows = Multiset::new();
+    let (mut events, mut open) = (Vec::new(), Vec::new());
+    loop {
+        let record = capture.next().await.unwrap();
+        decoder.decode(&record, &mut events).unwrap();
+        for event in events.drain(..) {
+            match event {
+                LogEvent::Row(change) => open.push(change),
+                LogEvent::Commit { position, .. } => {
+                    for change in open.drain(..).filter(|_| position <= *to) {
+                        change.before.iter().for_each(|r| count(&mut rows, r, -1));
+                        change.after.iter().for_each(|r| count(&mut rows, r, 1));
+                    }
+                }
+                LogEvent::Abort => open.clear(),
+                _ => {}
+            }
+        }
+        if record.position.is_some_and(|p| p >= *to) {
+            return rows;
+        }
+    }
+}
+
+async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
+    let server = Server::start(kind, ServerOptions::source().gtid(gtid)).await.unwrap();
+    let mut client = server.client().await.unwrap();
+    let setup = [
+        "CREATE DATABASE d",
+        "CREATE TABLE d.k (a INT, b VARCHAR(20)) ENGINE=InnoDB",
+        "CREATE TABLE d.other (a INT PRIMARY KEY AUTO_INCREMENT, b INT) ENGINE=InnoDB",
+    ];
+    client.run_all(&setup).await.unwrap();
+    let source = source(&server);
+    let name = TableName::new("d", "k");
+    let start = source.current_position().await.unwrap();
+    let definition = Arc::new(source.load_tables(std::slice::from_ref(&name)).await.unwrap().remove(0));
+    assert!(definition.row_key().is_none());
+    let tables = Arc::new(TableMap::new(vec![Arc::clone(&definition)]));
+
+    // Other tables change all the time, this one in bursts with short rests between them.
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut writers = Vec::new();
+    for writer in 0..3 {
+        let (stop, mut client) = (Arc::clone(&stop), server.client().await.unwrap());
+        writers.push(tokio::spawn(async move {
+            let mut n = 0u64;
+            while !stop.load(Ordering::Relaxed) {
+                n += 1;
+                if writer == 0 {
+                    client.query_drop(&format!("INSERT INTO d.k VALUES ({}, 'x'), (1, 'same')", n % 50)).await.unwrap();
+                    if n % 3 == 0 {
+                        client.query_drop(&format!("DELETE FROM d.k WHERE a = {} LIMIT 1", n % 50)).await.unwrap();
+                    }
+                    if n % 40 == 0 {
+                        // A rest, not a wait: the load is meant to come in bursts.
+                        tokio::time::sleep(Duration::from_millis(700)).await;
+                    }
+                } else {
+                    client.query_drop("INSERT INTO d.other (b) VALUES (1)").await.unwrap();
+                }
+            }
+            n
+        }));
+    }
+    for _ in 0..4 {
+        let mut reader = source.open_snapshot().await.unwrap();
+        let position = reader.begin_consistent(std::slice::from_ref(&name)).await.unwrap();
+        // Read late, so that rows that do not belong to the snapshot would have time to appear.
+        let at_least = source.current_position().await.unwrap();
+        reader.read_all(Arc::clone(&definition)).await.unwrap();
+        let mut rows = Multiset::new();
+        while let Some(batch) = reader.next_batch(1 << 16).await.unwrap() {
+            batch.rows.iter().for_each(|r| count(&mut rows, r, 1));
+        }
+        reader.end_consistent().await.unwrap();
+        assert!(position <= at_least);
+        assert_eq!(rows, by_log(&source, &tables, &start, &position).await, "{kind} at {position}");
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        assert!(writer.await.unwrap() > 10);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_of_mariadb_equal_its_log() {
+    snapshot_equals_log(ServerKind::MariaDb, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_of_mysql_97_equal_its_log() {
+    snapshot_equals_log(ServerKind::Mysql97, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_of_mysql_56_with_gtid_equal_its_log() {
+    snapshot_equals_log(ServerKind::Mysql56, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_of_mysql_56_without_gtid_equal_its_log() {
+    snapshot_equals_log(ServerKind::Mysql56, false).await;
+}
+
+#[tokio::test]
+async fn tables_without_transactions_are_refused() {
+    let server = Server::start(ServerKind::MariaDb, ServerOptions::source()).await.unwrap();
+    let mut client = server.client().await.unwrap();
+    let setup = ["CREATE DATABASE d", "CREATE TABLE d.m (a INT) ENGINE=MyISAM"];
+    client.run_all(&setup).await.unwrap();
+    let mut reader = source(&server).open_snapshot().await.unwrap();
+    let e = reader.begin_consistent(&[TableName::new("d", "m")]).await.unwrap_err();
+    assert_eq!(e.code(), codes::import::SNAPSHOT_POSITION_UNKNOWN);
+    assert!(e.detail().contains("MyISAM"), "{e}");
+}

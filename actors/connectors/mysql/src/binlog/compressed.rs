@@ -35,7 +35,7 @@ pub(crate) fn inflate_stream(bytes: &[u8], length: usize, zlib: bool) -> Result<
             out.reserve((length - out.len()).clamp(1, STEP.max(out.len())));
         }
         let status = stream
-            .decompress_vec(input, &mut out, FlushDecompress::Finish)
+            .decompress_vec(input, &mut out, FlushDecompress::None)
             .map_err(|_| EventError::corrupt("a compressed part cannot be inflated"))?;
         if out.len() > length {
             return Err(EventError::corrupt("a compressed part is longer than announced"));

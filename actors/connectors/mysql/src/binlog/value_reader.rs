@@ -101,7 +101,8 @@ pub(crate) fn read_value(
         ColumnPlan::Uuid => {
             let n = usize::from(r.u8()?);
             scratch.clear();
-            write_uuid(&fixed(r.take(n)?)?, scratch);
+            let uuid = uuid::Uuid::from_bytes(fixed(r.take(n)?)?);
+            let _ = write!(scratch, "{}", uuid.hyphenated());
             row.push(Value::Text(scratch.as_bytes()));
         }
         ColumnPlan::Inet4 => {
@@ -155,7 +156,7 @@ fn padded(bytes: &[u8], length: usize) -> Result<Vec<u8>, EventError> {
 
 /// A value of a MariaDB column with COMPRESSED: a byte that says how (0: not at all; else the
 /// algorithm in the high half, bit 3 for a raw stream, and the bytes of the length), the length,
-/// little endian, and the stream.
+/// big endian, and the stream.
 fn inflated(r: &mut Reader<'_>, prefix: u8) -> Result<Vec<u8>, EventError> {
     let n = r.uint(usize::from(prefix))? as usize;
     let mut stored = Reader::new(r.take(n)?);
@@ -169,31 +170,10 @@ fn inflated(r: &mut Reader<'_>, prefix: u8) -> Result<Vec<u8>, EventError> {
     if how >> 4 != 8 {
         return Err(EventError::unknown(format!("column compression {how:#04x}")));
     }
-    let length = stored.uint(usize::from(how & 7))?;
+    let length = stored.uint_be(usize::from(how & 7))?;
     let length = usize::try_from(length).ok().filter(|n| *n <= MAX_INFLATED);
     let length = length.ok_or_else(|| EventError::corrupt("a compressed value announces too many bytes"))?;
     compressed::inflate_stream(stored.rest(), length, how & 8 == 0)
-}
-
-/// MariaDB stores UUIDs of the time-based versions 1 to 5 with their groups in reverse order, so
-/// that they sort by time, and tells by the variant and version bits which ones they are.
-fn write_uuid(stored: &[u8; 16], out: &mut String) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *stored;
-    // In the reversed form the version is in byte 10's high half and the variant in byte 6.
-    let reversed = stored_reversed(stored);
-    let bytes = if reversed {
-        [m, n, o, p, k, l, i, j, g, h, a, b, c, d, e, f]
-    } else {
-        *stored
-    };
-    let _ = write!(out, "{}", uuid::Uuid::from_bytes(bytes).hyphenated());
-    let _ = (c, d, e, f);
-}
-
-fn stored_reversed(stored: &[u8; 16]) -> bool {
-    // A UUID of version 6 and above with the standard variant is kept as it is.
-    let [_, _, _, _, _, _, version, _, variant, ..] = *stored;
-    !(variant & 0x80 != 0 && version >> 4 >= 6)
 }
 
 /// MariaDB's text of an IPv6 address: the longest run of zero groups is shortened, addresses that

@@ -24,17 +24,17 @@ pub enum ApplyError {
         /// The statement, shortened.
         statement: String,
         /// The position behind it.
-        position: Position,
+        position: Box<Position>,
     },
     /// Two positions are not ordered.
     #[error("{reached} was reached, which cannot be compared with {what} {bound}")]
     PositionsNotComparable {
         /// The position behind a transaction of the log.
-        reached: Position,
+        reached: Box<Position>,
         /// What the bound is for.
         what: &'static str,
         /// The bound.
-        bound: Position,
+        bound: Box<Position>,
     },
     /// The feed or a lane did what its contract excludes.
     #[error("{0}")]

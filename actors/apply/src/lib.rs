@@ -3,16 +3,22 @@
 //! * [`Synchronizer`] applies a log: it numbers transactions, finds out which of them may run side by
 //!   side ([`KeyExtractor`], [`ConflictGraph`]), gives them to lanes, and keeps at the destination
 //!   what was applied;
+//! * [`Importer`] copies the rows that exist, in chunks that can be resumed;
 //! * `node/docs/incremental-apply.md` is the argument why the destination is right at any moment.
 
 mod conflict;
 mod error;
+mod import;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use conflict::{ConflictGraph, ForeignKeyEdge, KeyExtractor, KeyLock, Placement, TransactionKeys};
 pub use error::ApplyError;
+pub use import::{
+    ChunkPlan, ConflictedChunk, ExistingPolicy, ImportConfig, ImportEnd, ImportProgress, ImportReport,
+    Importer, RetryPolicy, TableProgress, TableReport, TableState, TokenBucket,
+};
 pub use sync::{
     ApplyProgress, EventFeed, EventSource, SyncConfig, SyncEnd, SyncPlan, Synchronizer, Tracker,
     resume_or_initialize,

@@ -1,4 +1,5 @@
 //! The destination against a serial model, under random interleavings, crashes and restarts.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod model;
 
@@ -56,15 +57,20 @@ fn run() -> impl Strategy<Value = Run> {
         (0u64..6_000).prop_map(|after_us| Trouble::Drop { after_us }),
         (0u64..6_000).prop_map(|after_us| Trouble::Takeover { after_us }),
     ];
-    (1u32..5, 1usize..12, 1usize..20, prop_oneof![2 => Just(1_000usize), 1 => 0usize..4], trouble).prop_map(
-        |(lanes, batch_rows, window, large_rows, trouble)| Run {
+    (
+        1u32..5,
+        1usize..12,
+        1usize..20,
+        prop_oneof![2 => Just(1_000usize), 1 => 0usize..4],
+        trouble,
+    )
+        .prop_map(|(lanes, batch_rows, window, large_rows, trouble)| Run {
             lanes,
             batch_rows,
             window,
             large_rows,
             trouble,
-        },
-    )
+        })
 }
 
 fn config(run: &Run) -> SyncConfig {
@@ -92,7 +98,10 @@ struct World {
 impl World {
     fn new(tables: Vec<Arc<TableSchema>>, history: &[Entry], seed: u64) -> Self {
         let source = MemorySource::new(tables.iter().cloned());
-        let commits = history.iter().filter_map(|entry| append(&source, &tables, entry)).collect();
+        let commits = history
+            .iter()
+            .filter_map(|entry| append(&source, &tables, entry))
+            .collect();
         source.close();
         Self {
             pairs: pairs(&tables),
@@ -108,16 +117,27 @@ impl World {
         let Some(checkpoint) = self.sink.checkpoint(&token("incr-sync", 1).component) else {
             return Ok(0);
         };
-        let applied = self.commits.iter().zip(1u64..).filter(|(_, n)| checkpoint.contains(*n));
+        let applied = self
+            .commits
+            .iter()
+            .zip(1u64..)
+            .filter(|(_, n)| checkpoint.contains(*n));
         let expected = serial(&self.tables, applied.map(|(changes, _)| changes));
-        prop_assert!(sink_contents(&self.tables, &self.sink) == expected, "data and checkpoint differ");
+        prop_assert!(
+            sink_contents(&self.tables, &self.sink) == expected,
+            "data and checkpoint differ"
+        );
         Ok(checkpoint.watermark.applied)
     }
 
     /// One run from a claim to its end; `None` when it was disturbed.
     async fn run(&self, epoch: &mut u64, run: &Run, plan: SyncPlan, disturb: bool) -> Option<SyncEnd> {
         let options = options(&self.pairs, run.lanes);
-        let claim = self.sink.claim(token("incr-sync", *epoch), options.clone()).await.unwrap();
+        let claim = self
+            .sink
+            .claim(token("incr-sync", *epoch), options.clone())
+            .await
+            .unwrap();
         let checkpoint = resume_or_initialize(&*claim, &self.source.start()).await.unwrap();
         let engine = Synchronizer::new(plan, config(run));
         let cancel = CancellationToken::new();
@@ -268,9 +288,13 @@ async fn end_of(world: &World, plan: SyncPlan, config: SyncConfig) -> Result<Syn
         .claim(token("incr-sync", 1), options(&world.pairs, config.lanes))
         .await
         .unwrap();
-    let checkpoint = resume_or_initialize(&*claim, &world.source.start()).await.unwrap();
+    let checkpoint = resume_or_initialize(&*claim, &world.source.start())
+        .await
+        .unwrap();
     let engine = Synchronizer::new(plan, config);
-    engine.run(&*claim, &world.source, checkpoint, &CancellationToken::new()).await
+    engine
+        .run(&*claim, &world.source, checkpoint, &CancellationToken::new())
+        .await
 }
 
 fn insert(tables: &[Arc<TableSchema>], table: u32, a: i64) -> RowChange {
@@ -286,16 +310,25 @@ fn ddl_stops_with_everything_before_it_applied() {
     let tables = shapes();
     let world = World::new(tables.clone(), &[], 1);
     world.source.commit(vec![insert(&tables, 0, 1)]);
-    let statement = format!("/* x */ ALTER TABLE plain ADD d TEXT COMMENT '{}'", "y".repeat(500));
+    let statement = format!(
+        "/* x */ ALTER TABLE plain ADD d TEXT COMMENT '{}'",
+        "y".repeat(500)
+    );
     world.source.ddl("d", &statement);
     world.source.commit(vec![insert(&tables, 0, 2)]);
     runtime().block_on(async {
         for _ in 0..2 {
-            let failure = end_of(&world, plan(&world.pairs), SyncConfig::default()).await.unwrap_err();
+            let failure = end_of(&world, plan(&world.pairs), SyncConfig::default())
+                .await
+                .unwrap_err();
             assert_eq!(failure.code(), codes::apply::DDL_NOT_FOLLOWED);
             assert!(failure.detail().contains("ALTER TABLE"), "{failure}");
             assert!(failure.detail().len() < 400);
-            let mark = world.sink.checkpoint(&token("incr-sync", 1).component).unwrap().watermark;
+            let mark = world
+                .sink
+                .checkpoint(&token("incr-sync", 1).component)
+                .unwrap()
+                .watermark;
             assert_eq!(mark.applied, 1);
         }
         assert_eq!(world.sink.table(&tables[0].name).unwrap().len(), 1);
@@ -308,7 +341,11 @@ fn an_idle_source_moves_the_durable_watermark() {
     let world = World::new(tables.clone(), &[], 1);
     let source = MemorySource::new(tables.iter().cloned());
     runtime().block_on(async {
-        let claim = world.sink.claim(token("incr-sync", 1), options(&world.pairs, 2)).await.unwrap();
+        let claim = world
+            .sink
+            .claim(token("incr-sync", 1), options(&world.pairs, 2))
+            .await
+            .unwrap();
         let checkpoint = resume_or_initialize(&*claim, &source.start()).await.unwrap();
         let engine = Synchronizer::new(plan(&world.pairs), SyncConfig::default());
         let cancel = CancellationToken::new();
@@ -323,7 +360,11 @@ fn an_idle_source_moves_the_durable_watermark() {
                 .unwrap();
             loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                let mark = world.sink.checkpoint(&token("incr-sync", 1).component).unwrap().watermark;
+                let mark = world
+                    .sink
+                    .checkpoint(&token("incr-sync", 1).component)
+                    .unwrap()
+                    .watermark;
                 if mark.applied == 1 && mark.position == wanted {
                     break;
                 }
@@ -348,7 +389,9 @@ fn positions_that_do_not_compare_stop() {
         safe_until: Some(Position::Binlog(other)),
         ..plan(&world.pairs)
     };
-    let failure = runtime().block_on(end_of(&world, plan, SyncConfig::default())).unwrap_err();
+    let failure = runtime()
+        .block_on(end_of(&world, plan, SyncConfig::default()))
+        .unwrap_err();
     assert_eq!(failure.code(), codes::apply::POSITION_NOT_COMPARABLE);
 }
 
@@ -365,7 +408,9 @@ fn independent_transactions_spread_over_lanes() {
         batch_rows: 10,
         ..SyncConfig::default()
     };
-    let end = runtime().block_on(end_of(&world, plan(&world.pairs), config)).unwrap();
+    let end = runtime()
+        .block_on(end_of(&world, plan(&world.pairs), config))
+        .unwrap();
     assert!(matches!(end, SyncEnd::FeedEnded(_)));
     let history = world.sink.history();
     assert!(history.iter().any(|state| !state.above.is_empty()));

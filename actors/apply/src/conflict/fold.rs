@@ -103,7 +103,13 @@ impl Fold {
 
     /// Adds a value to the hash. `prefix` is the number of characters (bytes of byte strings)
     /// that count.
-    pub(super) fn add(self, cell: &[u8], value: Value<'_>, prefix: Option<u32>, hash: &mut KeyHash) -> Folded {
+    pub(super) fn add(
+        self,
+        cell: &[u8],
+        value: Value<'_>,
+        prefix: Option<u32>,
+        hash: &mut KeyHash,
+    ) -> Folded {
         let limit = prefix.map_or(usize::MAX, |p| p as usize);
         match (self, value) {
             (_, Value::Absent) => Folded::Absent,
@@ -337,7 +343,13 @@ mod tests {
             bytes: 8,
             unsigned: false,
         };
-        for (a, b) in [(&lt, &plain), (&plain, &lt), (&wide, &plain), (&int, &plain), (&plain, &int)] {
+        for (a, b) in [
+            (&lt, &plain),
+            (&plain, &lt),
+            (&wide, &plain),
+            (&int, &plain),
+            (&plain, &int),
+        ] {
             assert_eq!(Fold::between(a, b), Fold::Constant);
         }
         let latin = text("latin1", "latin1_bin");
@@ -349,8 +361,14 @@ mod tests {
     fn the_two_zeros_are_one() {
         let mut a = KeyHash::new(1);
         let mut b = KeyHash::new(1);
-        assert_eq!(Fold::Float.add(&[], Value::Double(-0.0), None, &mut a), Folded::Hashed);
-        assert_eq!(Fold::Float.add(&[], Value::Float(0.0), None, &mut b), Folded::Hashed);
+        assert_eq!(
+            Fold::Float.add(&[], Value::Double(-0.0), None, &mut a),
+            Folded::Hashed
+        );
+        assert_eq!(
+            Fold::Float.add(&[], Value::Float(0.0), None, &mut b),
+            Folded::Hashed
+        );
         assert_eq!(a.finish(), b.finish());
     }
 }

@@ -107,7 +107,10 @@ impl TableLocks {
                 Ok(())
             }
             (Some(row), None) | (None, Some(row)) => self.lock(spec, row, None, locks),
-            (None, None) => Err(ApplyError::Protocol(format!("a change of {} without images", self.name))),
+            (None, None) => Err(ApplyError::Protocol(format!(
+                "a change of {} without images",
+                self.name
+            ))),
         }
     }
 
@@ -177,7 +180,9 @@ impl TableLocks {
         if let (Value::Absent, Some(other)) = (row.get(column), fallback) {
             from = other;
         }
-        let folded = part.fold.add(from.cell(column), from.get(column), part.prefix, hash);
+        let folded = part
+            .fold
+            .add(from.cell(column), from.get(column), part.prefix, hash);
         match folded {
             Folded::Absent if part.fold != super::fold::Fold::Constant => Err(ApplyError::PartialImage {
                 table: self.name.clone(),

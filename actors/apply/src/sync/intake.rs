@@ -127,7 +127,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    async fn reached(&self, running: &mut Running<'_>) -> Result<SyncEnd, Halt> {
+    async fn reached(&mut self, running: &mut Running<'_>) -> Result<SyncEnd, Halt> {
         running.settle().await?;
         Ok(SyncEnd::Reached(running.tracker.watermark().clone()))
     }
@@ -234,7 +234,9 @@ impl<'a> Intake<'a> {
             // Later ones are applied already. If this one will be aborted it was never compared
             // with them and may not fit; so it must not be written before its end is known.
             _ if self.above.ranges().last().is_some_and(|r| r.1 > open.number) => None,
-            _ => self.window.treatment_before_end(running.tracker.last_position())?,
+            _ => self
+                .window
+                .treatment_before_end(running.tracker.last_position())?,
         };
         let Some(treatment) = known else {
             running.gauge.remove(open.bytes);
@@ -375,7 +377,7 @@ impl<'a> Intake<'a> {
             kind: statement_kind(statement),
             database,
             statement: shortened(statement),
-            position,
+            position: Box::new(position),
         }
         .into())
     }

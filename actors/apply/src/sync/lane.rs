@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use oms_core::{Applier, AppliedSet, Failure, LaneState, Position, RowOp, Watermark};
+use oms_core::{AppliedSet, Applier, Failure, LaneState, Position, RowOp, Watermark};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, timeout},

@@ -287,12 +287,16 @@ impl<'a> Running<'a> {
     }
 
     pub(super) fn send(&mut self, lane: u32, work: LaneWork) -> Result<(), Halt> {
-        let handle = self.lanes.get_mut(lane as usize);
-        match handle.map(|h| h.work.try_send(work)) {
-            Some(Ok(())) => Ok(()),
+        let Some(handle) = self.lanes.get_mut(lane as usize) else {
+            return Err(ApplyError::Protocol(format!("there is no lane {lane}")).into());
+        };
+        match handle.work.try_send(work) {
+            Ok(()) => Ok(()),
             // The lane has ended; it says why.
-            Some(Err(mpsc::error::TrySendError::Closed(_))) => Err(self.on_lane_ended(None)),
-            _ => Err(ApplyError::Protocol(format!("the queue of lane {lane} overflowed")).into()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(self.on_lane_ended(None)),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(ApplyError::Protocol(format!("the queue of lane {lane} overflowed")).into())
+            }
         }
     }
 
@@ -322,14 +326,15 @@ impl<'a> Running<'a> {
 
     /// Gives a transaction to a lane; waits while it conflicts with several.
     pub(super) async fn dispatch(&mut self, transaction: Transaction) -> Result<(), Halt> {
-        let keys = self
-            .keys
-            .extract(&transaction.ops)
-            .map_err(|e| Failure::from(e).context(format_args!("transaction ending at {}", transaction.end)))?;
+        let keys = self.keys.extract(&transaction.ops).map_err(|e| {
+            Failure::from(e).context(format_args!("transaction ending at {}", transaction.end))
+        })?;
         let lane = loop {
             match self.graph.place(&keys) {
                 Placement::Anywhere => {
-                    let least = (0u32..).zip(&self.lanes).min_by_key(|(_, l)| (l.rows, l.transactions));
+                    let least = (0u32..)
+                        .zip(&self.lanes)
+                        .min_by_key(|(_, l)| (l.rows, l.transactions));
                     break least.map_or(0, |(number, _)| number);
                 }
                 Placement::Behind(lane) => break lane,

@@ -38,9 +38,9 @@ fn compare(reached: &Position, what: &'static str, bound: &Position) -> Result<O
     reached
         .partial_cmp(bound)
         .ok_or_else(|| ApplyError::PositionsNotComparable {
-            reached: reached.clone(),
+            reached: Box::new(reached.clone()),
             what,
-            bound: bound.clone(),
+            bound: Box::new(bound.clone()),
         })
 }
 
@@ -51,7 +51,11 @@ const STOP: &str = "the stop position";
 impl Window {
     pub(super) fn new(plan: &SyncPlan) -> Self {
         Self {
-            keyless: plan.tables.iter().map(|pair: &TablePair| pair.key.is_none()).collect(),
+            keyless: plan
+                .tables
+                .iter()
+                .map(|pair: &TablePair| pair.key.is_none())
+                .collect(),
             skip: plan.skip_until.clone(),
             safe: plan.safe_until.clone(),
             stop: plan.stop_at.clone(),

@@ -78,7 +78,10 @@ impl Applier for MemoryApplier {
                 let Some(transaction) = &mut self.transaction else {
                     return Err(misuse("write outside a transaction"));
                 };
-                let pair = self.tables.get(op.table as usize).ok_or_else(|| misuse("table number"))?;
+                let pair = self
+                    .tables
+                    .get(op.table as usize)
+                    .ok_or_else(|| misuse("table number"))?;
                 let done = transaction.execute(&mut self.shared.state(), pair, op)?;
                 if done.is_ok() {
                     break;

@@ -78,7 +78,10 @@ impl ChunkWriter for MemoryChunkWriter {
                 let (Some(transaction), Some((table, existing))) = (&mut self.transaction, self.chunk) else {
                     return Err(misuse("write outside a chunk"));
                 };
-                let pair = self.tables.get(table as usize).ok_or_else(|| misuse("table number"))?;
+                let pair = self
+                    .tables
+                    .get(table as usize)
+                    .ok_or_else(|| misuse("table number"))?;
                 let done = transaction.insert(&mut self.shared.state(), pair, row, existing)?;
                 match done {
                     Ok(true) => outcome.written += 1,

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use oms_core::{
-    ChunkRange, Failure, KeyOrder, Position, Row, RowBatch, SnapshotReader, TableName, TableRead, TableSchema,
-    Value, codes,
+    ChunkRange, Failure, KeyOrder, Position, Row, RowBatch, SnapshotReader, TableName, TableRead,
+    TableSchema, Value, codes,
 };
 
 use super::{MemoryTable, collate};
@@ -35,7 +35,12 @@ fn missing(name: &TableName) -> Failure {
 
 fn encoded(table: &TableSchema, key: &Row) -> Vec<u8> {
     let mut out = Vec::new();
-    for (number, column) in table.row_key_columns().unwrap_or_default().into_iter().enumerate() {
+    for (number, column) in table
+        .row_key_columns()
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+    {
         if let Some(column) = table.columns.get(column) {
             collate::encode(&column.ty, key.get(number), None, &mut out);
         }
@@ -86,7 +91,9 @@ impl SnapshotReader for MemoryReader {
         tokio::task::yield_now().await;
         let after = after.map(|key| encoded(table, key));
         let all = self.rows(&table.name)?;
-        let mut behind = all.iter().filter(|(key, _)| after.as_ref().is_none_or(|a| key > a));
+        let mut behind = all
+            .iter()
+            .filter(|(key, _)| after.as_ref().is_none_or(|a| key > a));
         let nth = behind.nth(usize::try_from(rows.saturating_sub(1)).unwrap_or(usize::MAX));
         Ok(nth.and_then(|(_, row)| key_row(table, row)))
     }
@@ -130,9 +137,10 @@ impl SnapshotReader for MemoryReader {
         if let Some(name) = tables.iter().find(|n| !view.tables.contains_key(n)) {
             return Err(missing(name));
         }
-        let position = view.position.clone().ok_or_else(|| {
-            Failure::new(codes::import::SNAPSHOT_POSITION_UNKNOWN, "this side has no log")
-        })?;
+        let position = view
+            .position
+            .clone()
+            .ok_or_else(|| Failure::new(codes::import::SNAPSHOT_POSITION_UNKNOWN, "this side has no log"))?;
         self.consistent = Some(view);
         Ok(position)
     }

@@ -90,7 +90,12 @@ impl State {
         self.faults.iter().find(|f| f.at_step == step).copied()
     }
 
-    pub(super) fn check(&self, component: &ComponentId, epoch: Epoch, claim: ClaimNumber) -> Result<(), Failure> {
+    pub(super) fn check(
+        &self,
+        component: &ComponentId,
+        epoch: Epoch,
+        claim: ClaimNumber,
+    ) -> Result<(), Failure> {
         match self.components.get(component) {
             Some(owner) if owner.epoch == epoch && owner.claim == claim => Ok(()),
             _ => Err(Failure::new(codes::apply::FENCED, component.to_string())),
@@ -258,7 +263,12 @@ impl Sink for MemorySink {
         };
         loop {
             let ended = self.shared.ended.notified();
-            let open = self.shared.state().components.get(&token.component).map(|o| o.open);
+            let open = self
+                .shared
+                .state()
+                .components
+                .get(&token.component)
+                .map(|o| o.open);
             if open.unwrap_or(0) == 0 {
                 break;
             }
@@ -326,7 +336,10 @@ impl Claim for MemoryClaim {
                 owner.lanes.insert(0, first.clone());
                 Ok(())
             }
-            _ => Err(Failure::new(codes::apply::INTERNAL, "there is a checkpoint already")),
+            _ => Err(Failure::new(
+                codes::apply::INTERNAL,
+                "there is a checkpoint already",
+            )),
         }
     }
 
@@ -345,7 +358,13 @@ impl Claim for MemoryClaim {
         let state = self.shared.state();
         let owner = state.components.get(&self.token.component);
         Ok(owner
-            .map(|o| o.receipts.values().filter(|r| r.table == *table).cloned().collect())
+            .map(|o| {
+                o.receipts
+                    .values()
+                    .filter(|r| r.table == *table)
+                    .cloned()
+                    .collect()
+            })
             .unwrap_or_default())
     }
 

@@ -46,7 +46,13 @@ impl Transaction {
     fn lock(&mut self, state: &mut State, table: &TableName, rows: &[Row]) -> Result<(), Busy> {
         let wanted: Vec<Touched> = rows
             .iter()
-            .flat_map(|row| state.tables.get(table).map(|t| t.touched(row)).unwrap_or_default())
+            .flat_map(|row| {
+                state
+                    .tables
+                    .get(table)
+                    .map(|t| t.touched(row))
+                    .unwrap_or_default()
+            })
             .collect();
         let free = |touched: &Touched| {
             let holder = state.locks.get(&(table.clone(), touched.clone()));

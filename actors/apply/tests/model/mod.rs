@@ -1,11 +1,12 @@
+#![allow(dead_code, unreachable_pub)] // Each test binary uses its part.
 //! Tables of every shape and random histories over them.
 
 use std::sync::Arc;
 
 use oms_apply::testing::{MemorySink, MemorySource, MemoryTable};
 use oms_core::{
-    ClaimToken, Column, ColumnType, ComponentId, Epoch, Key, KeyPart, Row, RowBuilder, RowChange, SinkOptions,
-    TableName, TablePair, TableSchema, Value,
+    ClaimToken, Column, ColumnType, ComponentId, Epoch, Key, KeyPart, Row, RowBuilder, RowChange,
+    SinkOptions, TableName, TablePair, TableSchema, Value,
 };
 use proptest::prelude::*;
 
@@ -61,7 +62,13 @@ pub(crate) fn schema(name: &str, columns: Vec<Column>, keys: Vec<Key>) -> Arc<Ta
 
 /// Each has three columns: `a` integer, `b` integer or text, `c` integer.
 pub(crate) fn shapes() -> Vec<Arc<TableSchema>> {
-    let ints = || vec![column("a", int(), false), column("b", int(), true), column("c", int(), true)];
+    let ints = || {
+        vec![
+            column("a", int(), false),
+            column("b", int(), true),
+            column("c", int(), true),
+        ]
+    };
     let texts = |collation: &str, nullable| {
         vec![
             column("a", int(), false),
@@ -72,10 +79,22 @@ pub(crate) fn shapes() -> Vec<Arc<TableSchema>> {
     let ci = "utf8mb4_general_ci";
     vec![
         schema("plain", ints(), vec![key("PRIMARY", &[0], None)]),
-        schema("secondary", ints(), vec![key("PRIMARY", &[0], None), key("u", &[1], None)]),
+        schema(
+            "secondary",
+            ints(),
+            vec![key("PRIMARY", &[0], None), key("u", &[1], None)],
+        ),
         schema("text_key", texts(ci, false), vec![key("PRIMARY", &[1], None)]),
-        schema("composite", texts("utf8mb4_bin", false), vec![key("PRIMARY", &[0, 1], None)]),
-        schema("prefix", texts(ci, true), vec![key("PRIMARY", &[0], None), key("p", &[1], Some(1))]),
+        schema(
+            "composite",
+            texts("utf8mb4_bin", false),
+            vec![key("PRIMARY", &[0, 1], None)],
+        ),
+        schema(
+            "prefix",
+            texts(ci, true),
+            vec![key("PRIMARY", &[0], None), key("p", &[1], Some(1))],
+        ),
         schema("unique_only", texts(ci, false), vec![key("u", &[1, 0], None)]),
         schema(
             "unlisted",
@@ -87,14 +106,28 @@ pub(crate) fn shapes() -> Vec<Arc<TableSchema>> {
     ]
 }
 
-pub(crate) const WORDS: &[&str] = &["a", "A", "a ", "ä", "b", "B\u{1}", "ab", "AB", "一", "㊀", "e", "é"];
+pub(crate) const WORDS: &[&str] = &[
+    "a", "A", "a ", "ä", "b", "B\u{1}", "ab", "AB", "一", "㊀", "e", "é",
+];
 
 /// What is to happen to a table, before it is known which rows there are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Intent {
-    Insert { a: i64, b: u8, c: i64 },
-    Update { row: u16, a: i64, b: u8, c: i64, keep_keys: bool },
-    Delete { row: u16 },
+    Insert {
+        a: i64,
+        b: u8,
+        c: i64,
+    },
+    Update {
+        row: u16,
+        a: i64,
+        b: u8,
+        c: i64,
+        keep_keys: bool,
+    },
+    Delete {
+        row: u16,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -107,7 +140,7 @@ pub(crate) enum Entry {
 pub(crate) fn intent() -> impl Strategy<Value = Intent> {
     let (a, b, c) = (0i64..6, any::<u8>(), 0i64..3);
     prop_oneof![
-        3 => (a.clone(), b.clone(), c.clone()).prop_map(|(a, b, c)| Intent::Insert { a, b, c }),
+        3 => (a.clone(), b, c.clone()).prop_map(|(a, b, c)| Intent::Insert { a, b, c }),
         3 => (any::<u16>(), a, b, c, any::<bool>())
             .prop_map(|(row, a, b, c, keep_keys)| Intent::Update { row, a, b, c, keep_keys }),
         2 => any::<u16>().prop_map(|row| Intent::Delete { row }),
@@ -134,17 +167,28 @@ pub(crate) fn row(schema: &TableSchema, a: i64, b: u8, c: i64) -> Row {
 }
 
 /// Turns intents into changes of rows that exist.
-pub(crate) fn changes(source: &MemorySource, tables: &[Arc<TableSchema>], intents: &[(u8, Intent)]) -> Vec<RowChange> {
+pub(crate) fn changes(
+    source: &MemorySource,
+    tables: &[Arc<TableSchema>],
+    intents: &[(u8, Intent)],
+) -> Vec<RowChange> {
     let mut result = Vec::new();
     let mut touched: Vec<(u32, Row)> = Vec::new();
     for (table, intent) in intents {
         let number = usize::from(*table) % tables.len();
         let schema = &tables[number];
         let existing = source.table(&schema.name).unwrap().sorted_rows();
-        let pick = |row: u16| (!existing.is_empty()).then(|| existing[usize::from(row) % existing.len()].clone());
+        let pick =
+            |row: u16| (!existing.is_empty()).then(|| existing[usize::from(row) % existing.len()].clone());
         let (before, after) = match *intent {
             Intent::Insert { a, b, c } => (None, Some(row(schema, a, b, c))),
-            Intent::Update { row: r, a, b, c, keep_keys } => match pick(r) {
+            Intent::Update {
+                row: r,
+                a,
+                b,
+                c,
+                keep_keys,
+            } => match pick(r) {
                 Some(old) if keep_keys => {
                     let new = RowBuilder::build([old.get(0), old.get(1), Value::Int(c)].into_iter()).unwrap();
                     (Some(old), Some(new))
@@ -174,7 +218,11 @@ pub(crate) fn changes(source: &MemorySource, tables: &[Arc<TableSchema>], intent
     result
 }
 
-pub(crate) fn append(source: &MemorySource, tables: &[Arc<TableSchema>], entry: &Entry) -> Option<Vec<RowChange>> {
+pub(crate) fn append(
+    source: &MemorySource,
+    tables: &[Arc<TableSchema>],
+    entry: &Entry,
+) -> Option<Vec<RowChange>> {
     match entry {
         Entry::Commit(intents) => Some(source.commit(changes(source, tables, intents))),
         Entry::Abort(intents) => {
@@ -225,7 +273,10 @@ pub(crate) fn contents(
     tables: &[Arc<TableSchema>],
     of: impl Fn(&TableName) -> Option<MemoryTable>,
 ) -> Vec<Vec<Row>> {
-    tables.iter().map(|t| of(&t.name).unwrap().sorted_rows()).collect()
+    tables
+        .iter()
+        .map(|t| of(&t.name).unwrap().sorted_rows())
+        .collect()
 }
 
 pub(crate) fn sink_contents(tables: &[Arc<TableSchema>], sink: &MemorySink) -> Vec<Vec<Row>> {

@@ -1,0 +1,207 @@
+//! Copying a chunk of a table with a key.
+
+use oms_core::{
+    ChunkRange, ChunkReceipt, ColumnType, ExistingRows, Failure, KeyOrder, TablePair, WriteOutcome, codes,
+};
+
+use super::{
+    ChunkPlan, ExistingPolicy,
+    backoff::Backoff,
+    pass::{Connections, Pass, Trouble},
+};
+
+/// Fewest rows of a chunk, however large they are.
+const LEAST_ROWS: u64 = 50;
+
+struct Copied {
+    rows: u64,
+    bytes: u64,
+    kept: u64,
+}
+
+impl Pass {
+    /// Takes the next chunk of the table and copies it.
+    pub(super) async fn copy_chunk(
+        &self,
+        table: usize,
+        pair: &TablePair,
+        connections: &mut Connections,
+    ) -> Result<(), Trouble> {
+        let mut backoff = Backoff::new(&self.config.retry);
+        let taken = loop {
+            match self.take(table, pair, connections).await {
+                Ok(taken) => break taken,
+                Err(failure) => {
+                    connections.drop_all();
+                    self.again(&mut backoff, failure).await?;
+                }
+            }
+        };
+        let Some((number, range)) = taken else {
+            return Ok(());
+        };
+        backoff.reset();
+        loop {
+            match self.copy_range(table, pair, number, &range, connections).await {
+                Ok(copied) => return self.note(table, pair, &range, &copied),
+                Err(failure) => {
+                    connections.drop_all();
+                    self.again(&mut backoff, failure).await?;
+                }
+            }
+        }
+    }
+
+    /// Waits before a repetition, unless the failure stands or ends the pass.
+    pub(super) async fn again(&self, backoff: &mut Backoff, failure: Failure) -> Result<(), Trouble> {
+        match Trouble::from(failure) {
+            Trouble::Table(failure) => backoff.pause(failure).await.map_err(Trouble::Table),
+            pass => Err(pass),
+        }
+    }
+
+    async fn take(
+        &self,
+        table: usize,
+        pair: &TablePair,
+        connections: &mut Connections,
+    ) -> Result<Option<(u64, ChunkRange)>, Failure> {
+        let Some(plan) = self.work.plans.get(table) else {
+            return Ok(None);
+        };
+        let mut plan = plan.lock().await;
+        if plan.is_none() {
+            *plan = Some(self.prepare(table, pair).await?);
+        }
+        let Some(plan) = plan.as_mut() else {
+            return Ok(None);
+        };
+        let mut taken = plan.take_gap();
+        if taken.is_none()
+            && let Some(after) = plan.frontier()
+        {
+            let rows = self.work.target_rows(table);
+            let reader = connections.reader(self).await?;
+            let end = reader.chunk_end(&pair.source, after, rows).await?;
+            taken = plan.advance(end);
+        }
+        if plan.is_empty() {
+            self.work.exhaust(table);
+        }
+        Ok(taken)
+    }
+
+    async fn prepare(&self, table: usize, pair: &TablePair) -> Result<ChunkPlan, Failure> {
+        let inexact = |column: &usize| {
+            let column = pair.source.columns.get(*column);
+            column.is_some_and(|c| matches!(c.ty, ColumnType::Float | ColumnType::Double))
+        };
+        if pair
+            .source
+            .row_key_columns()
+            .unwrap_or_default()
+            .iter()
+            .any(inexact)
+        {
+            let text = format!("{} is identified by a floating point column", pair.source.name);
+            return Err(Failure::new(codes::import::KEY_NOT_USABLE, text));
+        }
+        let receipts = self.claim.receipts(&pair.source.name).await?;
+        let first = receipts.is_empty();
+        if first
+            && self.config.existing == ExistingPolicy::Stop
+            && self.config.check_empty
+            && self.sink.has_rows(&pair.destination.name).await?
+        {
+            return Err(self.not_empty(pair, ""));
+        }
+        let rows = receipts.iter().map(|r| r.rows).sum();
+        let bytes = receipts.iter().map(|r| r.bytes).sum();
+        self.work.restore(table, rows, bytes, None);
+        self.progress.set(table, rows, bytes);
+        Ok(ChunkPlan::after(receipts)?)
+    }
+
+    async fn copy_range(
+        &self,
+        table: usize,
+        pair: &TablePair,
+        number: u64,
+        range: &ChunkRange,
+        connections: &mut Connections,
+    ) -> Result<Copied, Failure> {
+        let existing = match self.config.existing {
+            ExistingPolicy::Stop => ExistingRows::Replace,
+            ExistingPolicy::Ignore => ExistingRows::Ignore,
+        };
+        let (reader, writer) = connections.both(self).await?;
+        reader
+            .read_chunk(pair.source.clone(), range, KeyOrder::Any)
+            .await?;
+        let mut batch = reader.next_batch(self.config.batch_bytes).await?;
+        let mut copied = Copied {
+            rows: 0,
+            bytes: 0,
+            kept: 0,
+        };
+        // The destination's transaction begins when there is something to write.
+        writer
+            .begin(u32::try_from(table).unwrap_or(u32::MAX), existing)
+            .await?;
+        while let Some(rows) = batch.take() {
+            let count = rows.rows.len() as u64;
+            self.throttle.pass(count, rows.bytes).await;
+            // The next rows are read while these are written.
+            let (written, next) = tokio::join!(
+                writer.write(&rows.rows),
+                reader.next_batch(self.config.batch_bytes)
+            );
+            let WriteOutcome { kept, .. } = written?;
+            copied.rows += count;
+            copied.bytes += rows.bytes;
+            copied.kept += kept;
+            batch = next?;
+        }
+        let receipt = ChunkReceipt {
+            table: pair.source.name.clone(),
+            number,
+            range: range.clone(),
+            rows: copied.rows,
+            bytes: copied.bytes,
+            snapshot: None,
+        };
+        writer.commit(&receipt).await?;
+        Ok(copied)
+    }
+
+    fn note(
+        &self,
+        table: usize,
+        pair: &TablePair,
+        range: &ChunkRange,
+        copied: &Copied,
+    ) -> Result<(), Trouble> {
+        self.work.add(table, copied.rows, copied.bytes);
+        self.progress.add(table, copied.rows, copied.bytes);
+        self.counters.add_rows(copied.rows, copied.bytes);
+        self.counters.add_transactions(1);
+        if let Some(mean) = copied.bytes.checked_div(copied.rows) {
+            let rows = (self.config.chunk_bytes / mean.max(1))
+                .clamp(LEAST_ROWS, self.config.chunk_rows.max(LEAST_ROWS));
+            self.work
+                .set_target_rows(table, rows.min(self.config.chunk_rows.max(1)));
+        }
+        if copied.kept > 0 {
+            let total = self
+                .work
+                .conflict(table, range, copied.kept, self.config.listed_conflicts);
+            if total > self.config.max_conflicts {
+                return Err(Trouble::Table(Failure::new(
+                    codes::import::TOO_MANY_CONFLICTS,
+                    format!("{}: {total} rows", pair.destination.name),
+                )));
+            }
+        }
+        Ok(())
+    }
+}

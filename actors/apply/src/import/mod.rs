@@ -1,0 +1,20 @@
+//! Full import: copying the rows that exist.
+
+mod backoff;
+mod config;
+mod copy_keyed;
+mod copy_keyless;
+mod importer;
+mod pass;
+mod plan;
+mod progress;
+mod report;
+mod throttle;
+mod work;
+
+pub use config::{ExistingPolicy, ImportConfig, RetryPolicy};
+pub use importer::{ImportEnd, Importer};
+pub use plan::ChunkPlan;
+pub use progress::{ImportProgress, TableProgress, TableState};
+pub use report::{ConflictedChunk, ImportReport, TableReport};
+pub use throttle::TokenBucket;

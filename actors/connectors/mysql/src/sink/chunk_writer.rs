@@ -120,7 +120,7 @@ impl MysqlChunkWriter {
             .map_err(|e| e.failure.context(what()))?;
         let info = outcome.info.clone();
         self.session
-            .check_warnings(&[outcome])
+            .check_warnings(&outcome)
             .await
             .map_err(|e| e.failure.context(what()))?;
         Ok(info)

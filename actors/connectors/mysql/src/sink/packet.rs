@@ -41,11 +41,22 @@ impl Origin {
     }
 }
 
+/// In front of every packet of several statements, which may have to be sent again one by one.
+const SAVEPOINT: &[u8] = b"SAVEPOINT omsnode_packet;";
+
+#[derive(Debug)]
+struct Item {
+    /// Where the statement ends in the packet.
+    end: usize,
+    expect: Expect,
+    origin: Origin,
+}
+
 /// Collects statements and sends them in packets of bounded size.
 #[derive(Debug)]
 pub(crate) struct Packet {
     sql: Vec<u8>,
-    items: Vec<(Expect, Origin)>,
+    items: Vec<Item>,
     most_bytes: usize,
     most_statements: usize,
 }
@@ -53,14 +64,10 @@ pub(crate) struct Packet {
 impl Packet {
     pub(crate) fn new(session: &Session) -> Self {
         Self {
-            sql: Vec::new(),
+            sql: SAVEPOINT.to_vec(),
             items: Vec::new(),
             most_bytes: session.dialect().bytes_per_insert(),
-            most_statements: if session.one_by_one {
-                1
-            } else {
-                session.dialect().statements_per_packet()
-            },
+            most_statements: session.dialect().statements_per_packet(),
         }
     }
 
@@ -74,10 +81,7 @@ impl Packet {
     ) -> Result<(), Failure> {
         if statement.relaxed {
             self.send(session).await?;
-            let outcome = session
-                .run_relaxed(&statement.sql)
-                .await
-                .map_err(|e| explain(e, &origin))?;
+            let outcome = session.run_relaxed(&statement.sql).await.map_err(|e| explain(e, &origin))?;
             return verify(outcome.affected, expect, &origin);
         }
         if !self.items.is_empty() && self.sql.len() + statement.sql.len() > self.most_bytes {
@@ -86,13 +90,10 @@ impl Packet {
         if !self.items.is_empty() {
             self.sql.push(b';');
         }
-        if self.sql.is_empty() {
-            self.sql = statement.sql;
-        } else {
-            self.sql.extend_from_slice(&statement.sql);
-        }
-        self.items.push((expect, origin));
-        if self.sql.len() >= self.most_bytes || self.items.len() >= self.most_statements {
+        self.sql.extend_from_slice(&statement.sql);
+        self.items.push(Item { end: self.sql.len(), expect, origin });
+        let full = self.sql.len() >= self.most_bytes || self.items.len() >= self.most_statements;
+        if full || session.one_by_one {
             self.send(session).await?;
         }
         Ok(())
@@ -100,31 +101,44 @@ impl Packet {
 
     /// Sends what was collected and checks every outcome.
     pub(crate) async fn send(&mut self, session: &mut Session) -> Result<(), Failure> {
-        if self.items.is_empty() {
-            return Ok(());
-        }
         let items = std::mem::take(&mut self.items);
-        let sql = std::mem::take(&mut self.sql);
-        let outcomes = match session.run_all(&sql, items.len()).await {
+        let sql = std::mem::replace(&mut self.sql, SAVEPOINT.to_vec());
+        if items.len() <= 1 {
+            return one_by_one(session, &sql, &items).await;
+        }
+        let outcomes = match session.run_all(&sql, items.len() + 1).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                return Err(match items.get(error.at) {
-                    Some((_, origin)) => explain(error, origin),
+                return Err(match error.at.checked_sub(1).and_then(|at| items.get(at)) {
+                    Some(item) => explain(error, &item.origin),
                     None => error.into(),
                 });
             }
         };
-        for (outcome, (expect, origin)) in outcomes.iter().zip(&items) {
-            verify(outcome.affected, *expect, origin)?;
+        // Only the last statement's warnings can be read. If another warns, all are executed again
+        // one by one, and so is everything that follows on this connection.
+        if outcomes.iter().any(|o| o.warnings > 0) {
+            session.one_by_one = true;
+            session.run(b"ROLLBACK TO SAVEPOINT omsnode_packet").await?;
+            return one_by_one(session, &sql, &items).await;
         }
-        if let Err(error) = session.check_warnings(&outcomes).await {
-            return Err(match items.last() {
-                Some((_, origin)) => explain(error, origin),
-                None => error.into(),
-            });
+        for (outcome, item) in outcomes.iter().skip(1).zip(&items) {
+            verify(outcome.affected, item.expect, &item.origin)?;
         }
         Ok(())
     }
+}
+
+async fn one_by_one(session: &mut Session, sql: &[u8], items: &[Item]) -> Result<(), Failure> {
+    let mut start = SAVEPOINT.len();
+    for item in items {
+        let statement = sql.get(start..item.end).unwrap_or_default();
+        start = item.end + 1;
+        let outcome = session.run(statement).await.map_err(|e| explain(e, &item.origin))?;
+        verify(outcome.affected, item.expect, &item.origin)?;
+        session.check_warnings(&outcome).await.map_err(|e| explain(e, &item.origin))?;
+    }
+    Ok(())
 }
 
 fn explain(error: SqlError, origin: &Origin) -> Failure {

@@ -44,9 +44,9 @@ pub(crate) struct ColumnPlan {
 pub(crate) enum TextPath {
     /// They are UTF-8.
     Utf8,
-    /// The server knows their set: by introducer. The flag: bytes below 128 are ASCII.
+    /// The destination column has their set: by introducer. The flag: bytes below 128 are ASCII.
     Introducer(String, bool),
-    /// The server does not: converted here.
+    /// Converted here.
     Decode(Decoder),
 }
 
@@ -166,7 +166,7 @@ impl ColumnPlan {
     ) -> Result<Self, Failure> {
         let mut name = Vec::new();
         literal::identifier(&mut name, &to.name);
-        let text = text_path(&from.ty, server).ok_or_else(|| {
+        let text = text_path(&from.ty, &to.ty, server).ok_or_else(|| {
             Failure::new(
                 codes::dst::VALUE_NOT_REPRESENTABLE,
                 format!(
@@ -197,7 +197,7 @@ impl ColumnPlan {
     }
 }
 
-fn text_path(from: &ColumnType, server: &ServerInfo) -> Option<TextPath> {
+fn text_path(from: &ColumnType, to: &ColumnType, server: &ServerInfo) -> Option<TextPath> {
     // Members of ENUM and SET are UTF-8 in the definition.
     let charset = match from {
         ColumnType::Char { charset, .. }
@@ -209,12 +209,21 @@ fn text_path(from: &ColumnType, server: &ServerInfo) -> Option<TextPath> {
         return Some(TextPath::Utf8);
     }
     let decoder = Decoder::find(&charset);
+    // In its own set a value keeps its bytes, where a way over UTF-8 would join characters that the
+    // set has twice. Unicode sets have none twice, and newer servers warn of their names.
+    let same = to.charset().is_some_and(|c| c.eq_ignore_ascii_case(&charset));
+    let unicode = matches!(charset.as_str(), "ucs2" | "utf16" | "utf16le" | "utf32");
+    if let Some(decoder) = &decoder
+        && (!same || unicode)
+    {
+        return Some(TextPath::Decode(decoder.clone()));
+    }
     let plain_name = charset.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if server.has_charset(&charset) && plain_name {
         let ascii = decoder.is_some_and(|d| d.is_ascii_compatible());
         return Some(TextPath::Introducer(charset, ascii));
     }
-    decoder.map(TextPath::Decode)
+    None
 }
 
 fn member_numbers(from: &ColumnType, to: &ColumnType) -> Option<Vec<Option<u32>>> {

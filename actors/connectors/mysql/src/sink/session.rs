@@ -187,28 +187,16 @@ impl Session {
         Ok(outcome)
     }
 
-    /// Refuses an outcome whose warnings say that a value was altered. Must follow the statement at
-    /// once; of several statements sent together only the last one's warnings can be read.
-    pub(crate) async fn check_warnings(&mut self, outcomes: &[Outcome]) -> Result<(), SqlError> {
-        let Some((last, others)) = outcomes.split_last() else {
-            return Ok(());
-        };
-        if others.iter().any(|o| o.warnings > 0) {
-            return Err(altered(
-                0,
-                "one of several statements gave a warning that cannot be read",
-            ));
-        }
+    /// Refuses the last statement's outcome if its warnings say that a value was altered. Must follow
+    /// the statement at once.
+    pub(crate) async fn check_warnings(&mut self, last: &Outcome) -> Result<(), SqlError> {
         if last.warnings == 0 {
             return Ok(());
         }
         for (_, number, text) in self.warnings().await? {
             if ALTERED.contains(&number) {
                 // Some of these texts quote the value before they name the column.
-                let object = text
-                    .rsplit_once(" for ")
-                    .map(|(_, object)| object)
-                    .unwrap_or_default();
+                let object = text.rsplit_once(" for ").map(|(_, object)| object).unwrap_or_default();
                 return Err(altered(number, object));
             }
         }

@@ -20,7 +20,9 @@ fn endpoint(server: &Server, user: &str) -> Endpoint {
 
 fn plan(tables: &[(&str, &str)], views: &[(&str, &str)]) -> PrecheckPlan {
     let pair = |(s, d): &(&str, &str)| (TableName::new("shop", *s), TableName::new("shop2", *d));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     PrecheckPlan {
         tables: tables.iter().map(pair).collect(),
         views: views.iter().map(pair).collect(),
@@ -35,8 +37,11 @@ fn plan(tables: &[(&str, &str)], views: &[(&str, &str)]) -> PrecheckPlan {
 }
 
 fn failed(items: &[PrecheckItem]) -> Vec<&'static str> {
-    let mut keys: Vec<_> =
-        items.iter().filter(|i| i.status == PrecheckStatus::Failed).map(|i| i.key).collect();
+    let mut keys: Vec<_> = items
+        .iter()
+        .filter(|i| i.status == PrecheckStatus::Failed)
+        .map(|i| i.key)
+        .collect();
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -68,11 +73,23 @@ async fn pair_is_judged(from: ServerKind, to: ServerKind) {
     client.query_drop("CREATE DATABASE shop2").await.unwrap();
     let (s, d) = (endpoint(&source, "root"), endpoint(&destination, "root"));
 
-    let good = run(&s, &d, &plan(&[("a", "a"), ("b", "b"), ("n", "n")], &[("v", "v")])).await;
+    let good = run(
+        &s,
+        &d,
+        &plan(&[("a", "a"), ("b", "b"), ("n", "n")], &[("v", "v")]),
+    )
+    .await;
     assert_eq!(failed(&good), [] as [&str; 0], "{from} to {to}: {good:#?}");
     assert!(message(&good, "DB_UK_INDEX").contains("`n`"));
 
-    let tables = [("b", "x"), ("c", "X"), ("f", "x"), ("m", "m"), ("v", "w"), ("zz", "zz")];
+    let tables = [
+        ("b", "x"),
+        ("c", "X"),
+        ("f", "x"),
+        ("m", "m"),
+        ("v", "w"),
+        ("zz", "zz"),
+    ];
     let bad = run(&s, &d, &plan(&tables, &[("v", "v")])).await;
     let keys = failed(&bad);
     for key in [
@@ -87,22 +104,42 @@ async fn pair_is_judged(from: ServerKind, to: ServerKind) {
         assert!(keys.contains(&key), "{key} is not in {keys:?}");
     }
     // Only where the server logs what foreign keys do, cascades are harmless.
-    assert_eq!(keys.contains(&"DB_NO_FOREIGN_KEY"), from != ServerKind::Mysql97, "{keys:?}");
+    assert_eq!(
+        keys.contains(&"DB_NO_FOREIGN_KEY"),
+        from != ServerKind::Mysql97,
+        "{keys:?}"
+    );
     assert!(message(&bad, "RDB_TABLE_EXIST").contains("`zz`"));
 
     let mut poor = endpoint(&source, "poor");
     poor.password = Secret::new("poor");
     let items = run(&poor, &d, &plan(&[("a", "a")], &[])).await;
-    assert!(message(&items, "DB_ACCOUNT_INCR_READ_PRIVILEGE").contains("REPLICATION SLAVE"), "{items:#?}");
-    assert!(message(&items, "DB_ACCOUNT_FULL_READ_PRIVILEGE").contains("SELECT ON `shop`.`a`"), "{items:#?}");
+    assert!(
+        message(&items, "DB_ACCOUNT_INCR_READ_PRIVILEGE").contains("REPLICATION SLAVE"),
+        "{items:#?}"
+    );
+    assert!(
+        message(&items, "DB_ACCOUNT_FULL_READ_PRIVILEGE").contains("SELECT ON `shop`.`a`"),
+        "{items:#?}"
+    );
 
     let mut wrong = s.clone();
     wrong.password = Secret::new("wrong");
     let items = run(&wrong, &d, &plan(&[("a", "a")], &[])).await;
-    let connect = items.iter().find(|i| i.key == "RDB_CONNECT" && i.status == PrecheckStatus::Failed);
-    assert_eq!(connect.and_then(|i| i.code).map(|c| c.as_str()), Some("OMS-SRC-0002"));
+    let connect = items
+        .iter()
+        .find(|i| i.key == "RDB_CONNECT" && i.status == PrecheckStatus::Failed);
+    assert_eq!(
+        connect.and_then(|i| i.code).map(|c| c.as_str()),
+        Some("OMS-SRC-0002")
+    );
 
-    let oms = run(&endpoint(&source, "oms"), &endpoint(&destination, "oms"), &plan(&[("a", "a")], &[])).await;
+    let oms = run(
+        &endpoint(&source, "oms"),
+        &endpoint(&destination, "oms"),
+        &plan(&[("a", "a")], &[]),
+    )
+    .await;
     assert_eq!(failed(&oms), [] as [&str; 0], "{from} to {to}: {oms:#?}");
 }
 

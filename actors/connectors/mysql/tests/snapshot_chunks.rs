@@ -43,17 +43,28 @@ async fn chunks_add_up(kind: ServerKind) {
     };
     let mut conn = connect(&endpoint, Side::Source).await.unwrap();
     let info = ServerInfo::probe(&mut conn, Side::Source).await.unwrap();
-    let names: Vec<TableName> = corpus.tables.iter().map(|t| TableName::new("corpus", t)).collect();
+    let names: Vec<TableName> = corpus
+        .tables
+        .iter()
+        .map(|t| TableName::new("corpus", t))
+        .collect();
     let mut catalog = Catalog::new(&mut conn, info.flavor, Side::Source);
     let tables = catalog.load_tables(&names).await.unwrap();
     assert_eq!(tables.len(), names.len());
-    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None).await.unwrap();
+    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None)
+        .await
+        .unwrap();
     let (mut with_rows, mut keyless) = (0, 0);
     for table in tables {
         let table = Arc::new(table);
         reader.read_all(Arc::clone(&table)).await.unwrap();
         let mut all = drain(&mut reader).await;
-        assert_eq!(all.len() as u64, reader.count(&table).await.unwrap(), "{}", table.name);
+        assert_eq!(
+            all.len() as u64,
+            reader.count(&table).await.unwrap(),
+            "{}",
+            table.name
+        );
         with_rows += usize::from(!all.is_empty());
         if table.row_key().is_none() {
             keyless += 1;
@@ -74,11 +85,19 @@ async fn chunks_add_up(kind: ServerKind) {
                 after: after.clone(),
                 through: through.clone(),
             };
-            reader.read_chunk(Arc::clone(&table), &range, KeyOrder::Ordered).await.unwrap();
+            reader
+                .read_chunk(Arc::clone(&table), &range, KeyOrder::Ordered)
+                .await
+                .unwrap();
             let rows = drain(&mut reader).await;
             if through.is_some() {
                 assert_eq!(rows.len(), 3, "{kind} {} {:?}", table.name, range);
-                assert_eq!(key_of(&table, &rows[2]), through.clone().unwrap(), "{}", table.name);
+                assert_eq!(
+                    key_of(&table, &rows[2]),
+                    through.clone().unwrap(),
+                    "{}",
+                    table.name
+                );
             }
             chunked.extend(rows);
             match through {
@@ -95,16 +114,29 @@ async fn chunks_add_up(kind: ServerKind) {
         assert_eq!(all, chunked, "{kind} {}", table.name);
         assert_eq!(all, by_key, "{kind} {}", table.name);
     }
-    assert!(with_rows > 5 && keyless > 0, "{with_rows} tables with rows, {keyless} without a key");
+    assert!(
+        with_rows > 5 && keyless > 0,
+        "{with_rows} tables with rows, {keyless} without a key"
+    );
     // Names that differ are found as they are, and missing ones are all named.
-    let missing = [TableName::new("corpus", "no_such"), TableName::new("nowhere", "t")];
+    let missing = [
+        TableName::new("corpus", "no_such"),
+        TableName::new("nowhere", "t"),
+    ];
     let e = catalog.load_tables(&missing).await.unwrap_err();
     assert_eq!(e.code(), codes::src::TABLE_MISSING);
-    assert!(e.detail().contains("no_such") && e.detail().contains("nowhere"), "{e}");
+    assert!(
+        e.detail().contains("no_such") && e.detail().contains("nowhere"),
+        "{e}"
+    );
     let objects = catalog.objects("corpus").await.unwrap();
     let found: BTreeSet<&str> = objects.iter().map(|o| o.name.table.as_str()).collect();
     for name in corpus.tables.iter().chain(&corpus.views) {
-        let name = if info.lower_case_table_names == 0 { name.clone() } else { name.to_lowercase() };
+        let name = if info.lower_case_table_names == 0 {
+            name.clone()
+        } else {
+            name.to_lowercase()
+        };
         assert!(found.contains(name.as_str()), "{name}");
     }
 }

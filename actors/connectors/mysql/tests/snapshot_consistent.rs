@@ -73,7 +73,9 @@ async fn by_log(source: &MysqlSource, tables: &Arc<TableMap>, from: &Position, t
 }
 
 async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
-    let server = Server::start(kind, ServerOptions::source().gtid(gtid)).await.unwrap();
+    let server = Server::start(kind, ServerOptions::source().gtid(gtid))
+        .await
+        .unwrap();
     let mut client = server.client().await.unwrap();
     let setup = [
         "CREATE DATABASE d",
@@ -84,7 +86,13 @@ async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
     let source = source(&server);
     let name = TableName::new("d", "k");
     let start = source.current_position().await.unwrap();
-    let definition = Arc::new(source.load_tables(std::slice::from_ref(&name)).await.unwrap().remove(0));
+    let definition = Arc::new(
+        source
+            .load_tables(std::slice::from_ref(&name))
+            .await
+            .unwrap()
+            .remove(0),
+    );
     assert!(definition.row_key().is_none());
     let tables = Arc::new(TableMap::new(vec![Arc::clone(&definition)]));
 
@@ -98,16 +106,25 @@ async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
             while !stop.load(Ordering::Relaxed) {
                 n += 1;
                 if writer == 0 {
-                    client.query_drop(&format!("INSERT INTO d.k VALUES ({}, 'x'), (1, 'same')", n % 50)).await.unwrap();
+                    client
+                        .query_drop(&format!("INSERT INTO d.k VALUES ({}, 'x'), (1, 'same')", n % 50))
+                        .await
+                        .unwrap();
                     if n % 3 == 0 {
-                        client.query_drop(&format!("DELETE FROM d.k WHERE a = {} LIMIT 1", n % 50)).await.unwrap();
+                        client
+                            .query_drop(&format!("DELETE FROM d.k WHERE a = {} LIMIT 1", n % 50))
+                            .await
+                            .unwrap();
                     }
                     if n % 40 == 0 {
                         // A rest, not a wait: the load is meant to come in bursts.
                         tokio::time::sleep(Duration::from_millis(700)).await;
                     }
                 } else {
-                    client.query_drop("INSERT INTO d.other (b) VALUES (1)").await.unwrap();
+                    client
+                        .query_drop("INSERT INTO d.other (b) VALUES (1)")
+                        .await
+                        .unwrap();
                 }
             }
             n
@@ -115,7 +132,10 @@ async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
     }
     for _ in 0..4 {
         let mut reader = source.open_snapshot().await.unwrap();
-        let position = reader.begin_consistent(std::slice::from_ref(&name)).await.unwrap();
+        let position = reader
+            .begin_consistent(std::slice::from_ref(&name))
+            .await
+            .unwrap();
         // Read late, so that rows that do not belong to the snapshot would have time to appear.
         let at_least = source.current_position().await.unwrap();
         reader.read_all(Arc::clone(&definition)).await.unwrap();
@@ -125,7 +145,11 @@ async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
         }
         reader.end_consistent().await.unwrap();
         assert!(position <= at_least);
-        assert_eq!(rows, by_log(&source, &tables, &start, &position).await, "{kind} at {position}");
+        assert_eq!(
+            rows,
+            by_log(&source, &tables, &start, &position).await,
+            "{kind} at {position}"
+        );
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
@@ -155,12 +179,17 @@ async fn snapshots_of_mysql_56_without_gtid_equal_its_log() {
 
 #[tokio::test]
 async fn tables_without_transactions_are_refused() {
-    let server = Server::start(ServerKind::MariaDb, ServerOptions::source()).await.unwrap();
+    let server = Server::start(ServerKind::MariaDb, ServerOptions::source())
+        .await
+        .unwrap();
     let mut client = server.client().await.unwrap();
     let setup = ["CREATE DATABASE d", "CREATE TABLE d.m (a INT) ENGINE=MyISAM"];
     client.run_all(&setup).await.unwrap();
     let mut reader = source(&server).open_snapshot().await.unwrap();
-    let e = reader.begin_consistent(&[TableName::new("d", "m")]).await.unwrap_err();
+    let e = reader
+        .begin_consistent(&[TableName::new("d", "m")])
+        .await
+        .unwrap_err();
     assert_eq!(e.code(), codes::import::SNAPSHOT_POSITION_UNKNOWN);
     assert!(e.detail().contains("MyISAM"), "{e}");
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use oms_cluster_tests::{Client, Server, ServerKind, ServerOptions};
 use oms_core::{
-    ChunkRange, CivilDate, CivilDateTime, ColumnType, Duration, KeyOrder, Row, SnapshotReader, TableName, TableSchema,
-    Value,
+    ChunkRange, CivilDate, CivilDateTime, ColumnType, Duration, KeyOrder, Row, SnapshotReader, TableName,
+    TableSchema, Value,
 };
 use oms_mysql::{
     catalog::Catalog,
@@ -52,7 +52,12 @@ async fn start(kind: ServerKind) -> (Server, Client, Endpoint) {
     };
     let server = Server::start(kind, options).await.unwrap();
     let mut client = server.client().await.unwrap();
-    for statement in ["SET sql_mode = ''", "SET time_zone = '+00:00'", "CREATE DATABASE d", "USE d"] {
+    for statement in [
+        "SET sql_mode = ''",
+        "SET time_zone = '+00:00'",
+        "CREATE DATABASE d",
+        "USE d",
+    ] {
         client.query_drop(statement).await.unwrap();
     }
     let endpoint = endpoint(&server);
@@ -75,7 +80,11 @@ fn at(date: CivilDate, hour: u8, minute: u8, second: u8, micros: u32) -> Value<'
 
 async fn values_are_exact(kind: ServerKind) {
     let (_server, mut client, endpoint) = start(kind).await;
-    let charset = if kind == ServerKind::SeekDb { "utf8mb4" } else { "latin1" };
+    let charset = if kind == ServerKind::SeekDb {
+        "utf8mb4"
+    } else {
+        "latin1"
+    };
     client
         .query_drop(&format!(
             "CREATE TABLE v (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, ti TINYINT, tu TINYINT UNSIGNED, mi MEDIUMINT, \
@@ -101,7 +110,9 @@ async fn values_are_exact(kind: ServerKind) {
         .await
         .unwrap();
     let table = definition(&endpoint, "v").await;
-    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None).await.unwrap();
+    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None)
+        .await
+        .unwrap();
     reader
         .read_chunk(Arc::clone(&table), &ChunkRange::default(), KeyOrder::Ordered)
         .await
@@ -112,9 +123,17 @@ async fn values_are_exact(kind: ServerKind) {
         let index = table.column_index(column).unwrap();
         assert_eq!(rows[row].get(index), want, "{kind} row {row} column {column}");
     };
-    let e_acute: &[u8] = if charset == "latin1" { &[0xe9] } else { "é".as_bytes() };
+    let e_acute: &[u8] = if charset == "latin1" {
+        &[0xe9]
+    } else {
+        "é".as_bytes()
+    };
     // Only MariaDB has a fraction behind the last second of TIME.
-    let longest = if kind == ServerKind::MariaDb { 3_020_399_999_999 } else { 3_020_399_000_000 };
+    let longest = if kind == ServerKind::MariaDb {
+        3_020_399_999_999
+    } else {
+        3_020_399_000_000
+    };
     // Row 0 has id 1.
     is(0, "id", Value::UInt(1));
     is(0, "ti", Value::Int(127));
@@ -178,7 +197,11 @@ async fn values_are_exact(kind: ServerKind) {
     let ColumnType::Text { charset, tier: 4, .. } = &table.columns[tx].ty else {
         panic!("LONGTEXT is {:?}", table.columns[tx].ty)
     };
-    let three = if charset == "latin1" { vec![0xe9; 3] } else { "ééé".as_bytes().to_vec() };
+    let three = if charset == "latin1" {
+        vec![0xe9; 3]
+    } else {
+        "ééé".as_bytes().to_vec()
+    };
     is(3, "tx", Value::Text(&three));
 }
 
@@ -204,14 +227,19 @@ async fn values_of_oceanbase_are_exact() {
 
 async fn large_values_come_one_by_one(kind: ServerKind) {
     let (_server, mut client, endpoint) = start(kind).await;
-    client.query_drop("CREATE TABLE big (id INT PRIMARY KEY, b LONGBLOB)").await.unwrap();
+    client
+        .query_drop("CREATE TABLE big (id INT PRIMARY KEY, b LONGBLOB)")
+        .await
+        .unwrap();
     let bytes = 64usize << 20;
     for id in 0..2 {
         let insert = format!("INSERT INTO big VALUES ({id}, REPEAT(X'0{id}', {bytes}))");
         client.query_drop(&insert).await.unwrap();
     }
     let table = definition(&endpoint, "big").await;
-    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None).await.unwrap();
+    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None)
+        .await
+        .unwrap();
     reader
         .read_chunk(table, &ChunkRange::default(), KeyOrder::Ordered)
         .await
@@ -219,7 +247,9 @@ async fn large_values_come_one_by_one(kind: ServerKind) {
     for id in 0..2u8 {
         let batch = reader.next_batch(1 << 20).await.unwrap().unwrap();
         assert_eq!(batch.rows.len(), 1);
-        let Value::Bytes(value) = batch.rows[0].get(1) else { panic!("not bytes") };
+        let Value::Bytes(value) = batch.rows[0].get(1) else {
+            panic!("not bytes")
+        };
         assert!(value.len() == bytes && value.iter().all(|b| *b == id));
     }
     assert!(reader.next_batch(1 << 20).await.unwrap().is_none());
@@ -238,13 +268,18 @@ async fn large_values_of_mariadb() {
 #[tokio::test]
 async fn an_unfinished_read_can_be_dropped_for_another() {
     let (_server, mut client, endpoint) = start(ServerKind::MariaDb).await;
-    client.query_drop("CREATE TABLE n (id INT PRIMARY KEY, p CHAR(200))").await.unwrap();
+    client
+        .query_drop("CREATE TABLE n (id INT PRIMARY KEY, p CHAR(200))")
+        .await
+        .unwrap();
     client
         .query_drop("INSERT INTO n SELECT seq, REPEAT('p', 200) FROM seq_1_to_200000")
         .await
         .unwrap();
     let table = definition(&endpoint, "n").await;
-    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None).await.unwrap();
+    let mut reader = MysqlSnapshotReader::open(endpoint, Side::Source, None)
+        .await
+        .unwrap();
     reader.read_all(Arc::clone(&table)).await.unwrap();
     assert!(reader.next_batch(1000).await.unwrap().is_some());
     // The rest is dropped, inside and outside a snapshot.
@@ -255,6 +290,9 @@ async fn an_unfinished_read_can_be_dropped_for_another() {
         after: Some(end),
         through: None,
     };
-    reader.read_chunk(Arc::clone(&table), &range, KeyOrder::Any).await.unwrap();
+    reader
+        .read_chunk(Arc::clone(&table), &range, KeyOrder::Any)
+        .await
+        .unwrap();
     assert_eq!(drain(&mut reader, 1 << 20).await.len(), 50_000);
 }

@@ -10,8 +10,8 @@ use std::{
 
 use mysql_async::{Conn, Row, prelude::Queryable};
 use oms_core::{
-    BinlogPosition, Failure, GtidState, LogEvent, MariaDbGtidPosition, Position, Source,
-    TableMap, TableName, TableSchema, codes,
+    BinlogPosition, Failure, GtidState, LogEvent, MariaDbGtidPosition, Position, Source, TableMap, TableName,
+    TableSchema, codes,
 };
 
 use crate::connection::{Flavor, Side, failure};
@@ -291,7 +291,9 @@ async fn touched(
                     LogEvent::Row(_) => concerned = true,
                     LogEvent::Commit { position, .. } if concerned && position > *low => return Ok(true),
                     LogEvent::Ddl { position, .. } if position > *low => return Ok(true),
-                    LogEvent::Commit { .. } | LogEvent::Ddl { .. } | LogEvent::Heartbeat { .. } => concerned = false,
+                    LogEvent::Commit { .. } | LogEvent::Ddl { .. } | LogEvent::Heartbeat { .. } => {
+                        concerned = false
+                    }
                 }
             }
             if record.position.as_ref().is_some_and(|p| p >= high) {

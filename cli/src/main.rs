@@ -1,2 +1,7 @@
 //! The omsnode command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    oms_cli::run(std::env::args_os())
+}

@@ -1,0 +1,108 @@
+//! `omsnode start`: the daemon in the foreground.
+
+use clap::Args;
+use oms_config::NodeConfig;
+use oms_node::{Daemon, StopReason};
+use oms_telemetry::Options;
+use oms_types::codes;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::config::ConfigArgs;
+use crate::{error::CliError, exit::Exit, output::Output};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The node works until SIGINT or SIGTERM. It then stops cleanly, or at once at a second signal.\nIts log goes to standard error; one line on standard output says when the API answers."
+)]
+pub(crate) struct StartArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(crate) fn run(arguments: &StartArgs, out: &Output) -> Result<Exit, CliError> {
+    let config = arguments.config.load()?;
+    // An error means that a provider is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::io("the runtime"))?;
+    let result = runtime.block_on(Box::pin(serve(&config, out)));
+    // What a second signal interrupted must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: &NodeConfig, out: &Output) -> Result<Exit, CliError> {
+    let _telemetry = oms_telemetry::start(&Options {
+        filter: config.telemetry.log.clone(),
+        json: config.telemetry.format == "json",
+        otlp_endpoint: config.telemetry.otlp_endpoint.clone(),
+        node: config.advertised().to_owned(),
+    })
+    .map_err(|e| CliError::Daemon {
+        code: codes::config::INVALID,
+        message: e.to_string(),
+    })?;
+    let mut signals = Signals::listen()?;
+    let started = tokio::select! {
+        started = Box::pin(Daemon::start(config)) => started,
+        () = signals.next() => return Ok(Exit::Interrupted),
+    };
+    let mut daemon = started.map_err(|e| CliError::Daemon {
+        code: e.code(),
+        message: message_of(&e),
+    })?;
+    let address = daemon.address().to_string();
+    // A node whose output nobody reads works all the same.
+    let _ = if out.is_json() {
+        out.json_line(&serde_json::json!({ "ready": address }))
+    } else {
+        out.line(&format!("omsnode is ready on {address}"))
+    };
+    let reason = tokio::select! {
+        reason = daemon.ended() => Some(reason),
+        () = signals.next() => None,
+    };
+    tokio::select! {
+        () = Box::pin(daemon.stop()) => {}
+        () = signals.next() => return Ok(Exit::Interrupted),
+    }
+    match reason {
+        None | Some(StopReason::Asked) => Ok(Exit::Ok),
+        Some(StopReason::Failed(message)) => Err(CliError::Daemon {
+            code: codes::api::INTERNAL,
+            message,
+        }),
+    }
+}
+
+/// The message without the code, which is shown beside it.
+fn message_of(error: &oms_node::DaemonError) -> String {
+    let text = error.to_string();
+    text.strip_prefix(error.code().as_str())
+        .map(|rest| rest.trim().to_owned())
+        .unwrap_or(text)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CliError> {
+        let listen = |kind| signal(kind).map_err(CliError::io("signals"));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

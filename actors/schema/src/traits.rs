@@ -131,6 +131,8 @@ pub struct Supports {
     pub functional_indexes: bool,
     /// Indexes over the elements of JSON arrays.
     pub multivalued_indexes: bool,
+    /// Adding such an index to a table that is there already.
+    pub multivalued_indexes_later: bool,
     /// UNIQUE over whole TEXT and BLOB columns.
     pub unique_over_large: bool,
     /// Parsers of FULLTEXT indexes by name.
@@ -191,6 +193,7 @@ impl Supports {
             descending_keys: !oceanbase,
             functional_indexes: !mariadb,
             multivalued_indexes: !mariadb,
+            multivalued_indexes_later: mysql,
             unique_over_large: mariadb,
             fulltext_parsers: match flavor {
                 Flavor::OceanBase => set(&["space", "ngram", "beng", "ik"]),

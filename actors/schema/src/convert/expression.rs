@@ -7,7 +7,11 @@ use crate::{DestinationTraits, Flavor, syntax};
 pub(super) fn adapt(expression: &str, destination: &DestinationTraits) -> Option<String> {
     match destination.flavor {
         Flavor::OceanBase => syntax::strip_introducers(expression),
-        Flavor::MySql | Flavor::MariaDb => Some(expression.to_owned()),
+        // MariaDB stores `_utf8mb4'it\\'s'` in a form that it cannot read again.
+        Flavor::MariaDb => {
+            Some(syntax::strip_introducers(expression).unwrap_or_else(|| expression.to_owned()))
+        }
+        Flavor::MySql => Some(expression.to_owned()),
     }
 }
 

@@ -134,6 +134,12 @@ fn spatial_is_nullable(work: &Work<'_>, index: &IndexDefinition) -> bool {
     })
 }
 
+/// Whether an expression is `cast(… as … array)`, over the elements of a JSON array.
+pub(super) fn is_multivalued(expression: &str) -> bool {
+    let lower = expression.to_ascii_lowercase();
+    lower.starts_with("cast(") && lower.trim_end_matches(')').ends_with(" array")
+}
+
 /// Adapts expressions; false if the index is left out.
 fn expressions(work: &Work<'_>, new: &mut IndexDefinition, label: &str, report: &mut Report) -> bool {
     let supports = &work.destination.supports;
@@ -142,8 +148,7 @@ fn expressions(work: &Work<'_>, new: &mut IndexDefinition, label: &str, report: 
         let IndexPartKey::Expression(text) = &mut part.key else {
             continue;
         };
-        let lower = text.to_ascii_lowercase();
-        let multivalued = lower.starts_with("cast(") && lower.trim_end_matches(')').ends_with(" array");
+        let multivalued = is_multivalued(text);
         let known = if multivalued {
             supports.multivalued_indexes
         } else {

@@ -48,6 +48,13 @@ pub struct ConversionNote {
     pub lossy: bool,
 }
 
+impl ConversionNote {
+    /// Whether it tells of a change, and not only of something worth knowing.
+    pub fn is_change(&self) -> bool {
+        self.lossy || self.from != self.to
+    }
+}
+
 /// Why an object cannot be created as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

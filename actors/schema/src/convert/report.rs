@@ -89,7 +89,7 @@ impl Report {
                     .collect::<Vec<_>>()
                     .join("; "),
             }),
-            None if self.notes.iter().any(|n| n.from != n.to) => Outcome::Converted,
+            None if self.notes.iter().any(ConversionNote::is_change) => Outcome::Converted,
             None => Outcome::Compatible,
         };
         (self.notes, outcome)

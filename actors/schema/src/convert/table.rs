@@ -156,13 +156,7 @@ fn finish(
         definition: None,
     };
     if !matches!(converted.outcome, Outcome::NotSupported(_)) {
-        write_statements(
-            &mut converted,
-            &definition,
-            &name,
-            work.destination.flavor,
-            work.options,
-        );
+        write_statements(&mut converted, &definition, &name, work.destination, work.options);
     }
     converted.definition = Some(definition);
     converted
@@ -173,9 +167,10 @@ pub(crate) fn write_statements(
     converted: &mut Converted,
     definition: &TableDefinition,
     name: &TableName,
-    flavor: Flavor,
+    destination: &DestinationTraits,
     options: &ConvertOptions,
 ) {
+    let flavor = destination.flavor;
     let object = |kind, part: &str| ObjectName {
         kind,
         database: name.database.clone(),
@@ -188,6 +183,7 @@ pub(crate) fn write_statements(
         let (now, later) = body.indexes.into_iter().partition(|index| {
             index.is_unique()
                 || needed_by_auto_increment(definition, index)
+                || (!destination.supports.multivalued_indexes_later && has_multivalued(index))
                 || (options.foreign_keys == ForeignKeyPolicy::AfterTables
                     && needed_by_foreign_key(definition, index))
         });
@@ -212,6 +208,13 @@ pub(crate) fn write_statements(
             sql: format!("ALTER TABLE {name} ADD {}", foreign_key_clause(key)),
         })
         .collect();
+}
+
+fn has_multivalued(index: &IndexDefinition) -> bool {
+    index
+        .parts
+        .iter()
+        .any(|part| matches!(&part.key, IndexPartKey::Expression(text) if index::is_multivalued(text)))
 }
 
 /// Whether the index is what its table's AUTO_INCREMENT column must be first in.

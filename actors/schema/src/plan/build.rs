@@ -7,8 +7,8 @@ use oms_core::{ObjectKind, ObjectName, TableName, codes};
 use super::{MigrationPlan, ObjectError, ObjectRecord, PlanRequest, PlannedObject, SourceObject, order};
 use crate::{
     ColumnDefinition, ConversionNote, Converted, DatabaseDefinition, ForeignKeyDefinition, ForeignKeyPolicy,
-    Outcome, SchemaError, TableDefinition, ViewDefinition, convert::write_statements, convert_database,
-    convert_table, convert_view, differences,
+    IndexDefinition, Outcome, SchemaError, TableDefinition, ViewDefinition, convert::write_statements,
+    convert_database, convert_table, convert_view, differences,
 };
 
 /// Converts all objects and puts them in order. The same request always gives the same plan.
@@ -23,6 +23,7 @@ pub fn plan(request: PlanRequest<'_>) -> MigrationPlan {
         request: &request,
         check_names: BTreeSet::new(),
         tables: BTreeMap::new(),
+        deferred: BTreeSet::new(),
     };
     let (mut databases, mut tables, mut views) = (Vec::new(), Vec::new(), Vec::new());
     for object in &request.objects {
@@ -54,6 +55,8 @@ struct Builder<'a> {
     check_names: BTreeSet<(String, String)>,
     /// Planned tables by their destination names.
     tables: BTreeMap<TableName, TableDefinition>,
+    /// Indexes that wait for the rows.
+    deferred: BTreeSet<ObjectName>,
 }
 
 /// A foreign key whose referenced table may not be planned yet.
@@ -216,7 +219,7 @@ impl Builder<'_> {
         if !destination.supports.check_names_per_table
             && self.rename_checks(&name, &mut wanted, &mut converted.notes)
         {
-            write_statements(&mut converted, &wanted, &name, destination.flavor, options);
+            write_statements(&mut converted, &wanted, &name, destination, options);
             if converted.outcome == Outcome::Compatible {
                 converted.outcome = Outcome::Converted;
             }
@@ -237,6 +240,7 @@ impl Builder<'_> {
                     let mut part = self.part(&object.name, &statement.object);
                     part.ready(vec![statement.sql.clone()], Vec::new());
                     self.complete_if_there(&mut part);
+                    self.deferred.insert(part.name.clone());
                     let after = vec![record.name.clone()];
                     indexes.push(PlannedObject {
                         record: part,
@@ -367,13 +371,43 @@ impl Builder<'_> {
             );
         }
         self.complete_if_there(&mut record);
-        let after_data = self.request.options.foreign_keys == ForeignKeyPolicy::AfterData;
+        let mut after_data = self.request.options.foreign_keys == ForeignKeyPolicy::AfterData;
+        if let Some(index) = self.deferred_index_of(&parent, &key) {
+            // Servers want an index over the referenced columns, and this one waits for the rows.
+            after.push(index);
+            after_data = true;
+        }
         PlannedObject {
             record,
             after,
             after_data,
             definition: None,
         }
+    }
+
+    /// The deferred index that a foreign key relies on, if no other covers the referenced columns.
+    fn deferred_index_of(&self, parent: &TableName, key: &ForeignKeyDefinition) -> Option<ObjectName> {
+        let covers = |columns: Option<Vec<&str>>| {
+            columns.is_some_and(|columns| {
+                key.referenced.len() <= columns.len()
+                    && key
+                        .referenced
+                        .iter()
+                        .zip(columns)
+                        .all(|(a, b)| a.eq_ignore_ascii_case(b))
+            })
+        };
+        let covering = |index: &&IndexDefinition| covers(index.whole_columns());
+        let mut names = self
+            .tables
+            .get(parent)?
+            .indexes
+            .iter()
+            .filter(covering)
+            .map(|index| named(ObjectKind::Index, &parent.database, &parent.table, &index.name));
+        let first = names.next()?;
+        let is_deferred = |name: &ObjectName| self.deferred.contains(name);
+        (is_deferred(&first) && names.all(|name| is_deferred(&name))).then_some(first)
     }
 
     /// Where columns of a foreign key must have the very same type.

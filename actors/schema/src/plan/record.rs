@@ -131,7 +131,7 @@ impl ObjectRecord {
 
     /// It is at the destination.
     pub fn succeeded(&mut self) {
-        let changed = self.edited.is_some() || self.notes.iter().any(|n| n.from != n.to);
+        let changed = self.edited.is_some() || self.notes.iter().any(ConversionNote::is_change);
         self.state = if changed {
             ObjectState::CompletedWithConversion
         } else {

@@ -97,9 +97,8 @@ fn common_tables(tokens: &[Token]) -> Vec<String> {
             }
             at = at.saturating_sub(1);
         }
-        match tokens.get(at).map(|t| &t.kind) {
-            Some(TokenKind::Quoted(n) | TokenKind::Word(n)) => names.push(n.clone()),
-            _ => {}
+        if let Some(TokenKind::Quoted(n) | TokenKind::Word(n)) = tokens.get(at).map(|t| &t.kind) {
+            names.push(n.clone());
         }
     }
     names

@@ -1,12 +1,12 @@
 //! The corpus is understood wholly, survives being written and read again, and converts to what the
 //! snapshots say.
 
-mod support;
-
 use std::fmt::Write as _;
 
 use oms_core::TableName;
 use oms_schema::{ConvertOptions, TableDefinition, ViewDefinition};
+
+use crate::support;
 
 #[test]
 fn every_definition_is_understood_and_survives_writing() {

@@ -1,0 +1,6 @@
+//! Conversions without servers.
+
+mod corpus;
+mod plans;
+mod rewrites;
+mod support;

@@ -14,7 +14,6 @@ use super::packet::PacketStream;
 pub(crate) enum Method {
     NativePassword,
     CachingSha2,
-    Sha256,
     ClearPassword,
 }
 
@@ -23,7 +22,6 @@ impl Method {
         match name {
             b"mysql_native_password" => Some(Self::NativePassword),
             b"caching_sha2_password" => Some(Self::CachingSha2),
-            b"sha256_password" => Some(Self::Sha256),
             b"mysql_clear_password" => Some(Self::ClearPassword),
             _ => None,
         }
@@ -33,26 +31,22 @@ impl Method {
         match self {
             Self::NativePassword => "mysql_native_password",
             Self::CachingSha2 => "caching_sha2_password",
-            Self::Sha256 => "sha256_password",
             Self::ClearPassword => "mysql_clear_password",
         }
     }
 
     /// The first answer to the server's nonce.
     pub(crate) fn answer(self, nonce: &[u8], password: &str, encrypted: bool) -> Result<Vec<u8>, Failure> {
-        let clear = || [password.as_bytes(), b"\0"].concat();
         let secret = password.as_bytes();
         Ok(match self {
-            _ if password.is_empty() && self != Self::ClearPassword && self != Self::Sha256 => Vec::new(),
+            _ if password.is_empty() && self != Self::ClearPassword => Vec::new(),
             Self::NativePassword => scramble::scramble_native(nonce, secret)
                 .map(|s| s.to_vec())
                 .unwrap_or_default(),
             Self::CachingSha2 => scramble::scramble_sha256(nonce, secret)
                 .map(|s| s.to_vec())
                 .unwrap_or_default(),
-            Self::Sha256 | Self::ClearPassword if encrypted => clear(),
-            // Asks for the server's public key.
-            Self::Sha256 => vec![1],
+            Self::ClearPassword if encrypted => [secret, b"\0"].concat(),
             Self::ClearPassword => {
                 return Err(Failure::new(
                     codes::src::TLS_REQUIRED,
@@ -62,8 +56,7 @@ impl Method {
         })
     }
 
-    /// Goes on after the server's "more data" (behind its marker byte). `Ok(false)`: nothing is to
-    /// be sent, the result follows.
+    /// Answers the server's "more data" (behind its marker byte), if it wants an answer.
     pub(crate) async fn more<S: AsyncRead + AsyncWrite + Unpin>(
         self,
         data: &Bytes,
@@ -78,7 +71,7 @@ impl Method {
                 packets.write(&[password.as_bytes(), b"\0"].concat()).await
             }
             (Self::CachingSha2, [4]) => packets.write(&[2]).await,
-            (Self::CachingSha2 | Self::Sha256, key) if key.starts_with(b"-----BEGIN") => {
+            (Self::CachingSha2, key) if key.starts_with(b"-----BEGIN") => {
                 let mut clear = [password.as_bytes(), b"\0"].concat();
                 for (byte, mask) in clear.iter_mut().zip(nonce.iter().cycle()) {
                     *byte ^= mask;

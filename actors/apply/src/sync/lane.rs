@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{MemoryGauge, SyncConfig};
+use super::{MemoryGauge, SyncConfig, reason::Reason};
 
 /// A whole source transaction on its way to the destination.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) enum LaneReport {
     /// A streamed transaction was given up as the log asked.
     Aborted,
     /// The lane has ended; its open transaction is void.
-    Failed(Failure),
+    Failed,
 }
 
 /// Why a lane leaves its loop.
@@ -85,6 +85,8 @@ pub(super) struct Lane {
     pub(super) above: AppliedSet,
     /// Closed by the first failure and when the run ends: nothing new is begun behind it.
     pub(super) halt: CancellationToken,
+    /// Where the first failure is kept.
+    pub(super) reason: Arc<Reason>,
     pub(super) gauge: Arc<MemoryGauge>,
     pub(super) config: SyncConfig,
 }
@@ -129,10 +131,10 @@ impl Lane {
                 Ok(()) => {}
                 Err(Leave::Halted) => return,
                 Err(Leave::Failed(failure)) => {
+                    self.reason.keep(failure.context(format_args!("lane {}", self.number)));
                     self.halt.cancel();
-                    let failure = failure.context(format_args!("lane {}", self.number));
                     // The engine may be gone already; then nobody wants to know.
-                    let _ = self.reports.send(LaneReport::Failed(failure)).await;
+                    let _ = self.reports.send(LaneReport::Failed).await;
                     return;
                 }
             }

@@ -7,6 +7,7 @@ mod gauge;
 mod intake;
 mod lane;
 mod progress;
+mod reason;
 mod running;
 mod stream;
 mod tracker;

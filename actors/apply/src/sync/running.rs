@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ApplyProgress, MemoryGauge, SyncConfig, SyncPlan, Tracker,
     lane::{Lane, LaneReport, LaneWork, Transaction},
+    reason::Reason,
 };
 use crate::{ApplyError, ConflictGraph, KeyExtractor, Placement, TransactionKeys};
 
@@ -61,6 +62,7 @@ pub(super) struct Running<'a> {
     tasks: JoinSet<()>,
     reports: mpsc::Receiver<LaneReport>,
     halt: CancellationToken,
+    reason: Arc<Reason>,
     mark: watch::Sender<Watermark>,
     /// The highest watermark that some lane has written.
     durable: Watermark,
@@ -99,6 +101,7 @@ impl<'a> Running<'a> {
         let count = config.lanes.max(1);
         let gauge = Arc::new(MemoryGauge::default());
         let halt = CancellationToken::new();
+        let reason = Arc::new(Reason::default());
         let (mark, marks) = watch::channel(watermark.clone());
         let (report, reports) = mpsc::channel(count as usize * 4);
         let mut appliers = Vec::new();
@@ -118,6 +121,7 @@ impl<'a> Running<'a> {
                 mark: marks.clone(),
                 above: above.clone(),
                 halt: halt.clone(),
+                reason: reason.clone(),
                 gauge: gauge.clone(),
                 config: config.clone(),
             };
@@ -143,6 +147,7 @@ impl<'a> Running<'a> {
             tasks,
             reports,
             halt,
+            reason,
             mark,
             durable: watermark,
             marking: false,
@@ -239,20 +244,14 @@ impl<'a> Running<'a> {
                 self.aborting = false;
                 Ok(())
             }
-            Some(LaneReport::Failed(failure)) => {
-                self.halt.cancel();
-                Err(Halt::Failed(failure))
-            }
-            None => Err(lost_lane()),
+            Some(LaneReport::Failed) | None => Err(self.on_lane_ended(None)),
         }
     }
 
     fn on_lane_ended(&mut self, ended: Option<Result<(), tokio::task::JoinError>>) -> Halt {
         self.halt.cancel();
-        while let Ok(report) = self.reports.try_recv() {
-            if let LaneReport::Failed(failure) = report {
-                return Halt::Failed(failure);
-            }
+        if let Some(failure) = self.reason.take() {
+            return Halt::Failed(failure);
         }
         match ended {
             Some(Err(error)) => ApplyError::Protocol(format!("a lane broke off: {error}")).into(),

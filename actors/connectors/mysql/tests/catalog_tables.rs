@@ -1,5 +1,7 @@
 //! Definitions as real servers give them.
 
+#![allow(clippy::unwrap_used)]
+
 use oms_cluster_tests::{Server, ServerKind, ServerOptions};
 use oms_core::{ColumnType, Generated, TableName, codes};
 use oms_mysql::{

@@ -1,5 +1,7 @@
 //! Every way in which a connection can fail has its code.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use oms_cluster_tests::{Server, ServerKind, ServerOptions};

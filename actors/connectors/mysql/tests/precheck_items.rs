@@ -1,5 +1,7 @@
 //! Prechecks against real servers: a sound pair passes, and each fault is named.
 
+#![allow(clippy::unwrap_used)]
+
 use oms_cluster_tests::{Server, ServerKind, ServerOptions};
 use oms_core::{PrecheckItem, PrecheckStatus, TableName};
 use oms_mysql::{

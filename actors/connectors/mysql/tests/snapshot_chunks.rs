@@ -1,5 +1,7 @@
 //! Chunks, keys and whole tables of the corpus give the same rows on every server.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use oms_cluster_tests::{Corpus, Server, ServerKind, ServerOptions};

@@ -1,5 +1,7 @@
 //! Consistent snapshots: what is in one is exactly what the log holds up to its position.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -110,13 +112,13 @@ async fn snapshot_equals_log(kind: ServerKind, gtid: bool) {
                         .query_drop(&format!("INSERT INTO d.k VALUES ({}, 'x'), (1, 'same')", n % 50))
                         .await
                         .unwrap();
-                    if n % 3 == 0 {
+                    if n.is_multiple_of(3) {
                         client
                             .query_drop(&format!("DELETE FROM d.k WHERE a = {} LIMIT 1", n % 50))
                             .await
                             .unwrap();
                     }
-                    if n % 40 == 0 {
+                    if n.is_multiple_of(40) {
                         // A rest, not a wait: the load is meant to come in bursts.
                         tokio::time::sleep(Duration::from_millis(700)).await;
                     }

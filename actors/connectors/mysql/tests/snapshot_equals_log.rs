@@ -1,5 +1,7 @@
 //! Every type of the corpus is built byte-equal by queries and from the log.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use oms_cluster_tests::{Corpus, Server, ServerKind, ServerOptions};

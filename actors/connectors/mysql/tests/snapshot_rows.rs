@@ -1,5 +1,7 @@
 //! Values at their limits, read from real servers, against what the rows must hold.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use oms_cluster_tests::{Client, Server, ServerKind, ServerOptions};

@@ -25,14 +25,17 @@ const TABLES: &str = "SELECT table_name AS a, engine AS b, table_rows AS c, data
 const KEYS: &str = "SELECT table_name AS a, index_name AS b, seq_in_index AS c, column_name AS d, sub_part AS e \
     FROM information_schema.statistics WHERE table_schema = ? AND non_unique = 0";
 
+/// Parts of a key in order: column name (none for an expression) and prefix.
+type FoundParts = Vec<(Option<String>, Option<u32>)>;
+
 /// Everything found about the tables of one database.
 #[derive(Default)]
 struct Found {
     /// Engine, rows, bytes.
     tables: HashMap<String, (String, u64, u64)>,
     columns: HashMap<String, Vec<(Column, Option<String>)>>,
-    /// Table, then key, then its parts in order: column name and prefix.
-    keys: HashMap<String, BTreeMap<String, Vec<(Option<String>, Option<u32>)>>>,
+    /// By table, then by key.
+    keys: HashMap<String, BTreeMap<String, FoundParts>>,
 }
 
 impl Catalog<'_> {
@@ -257,7 +260,7 @@ impl Catalog<'_> {
     async fn key_order(
         &mut self,
         name: &TableName,
-        found: &BTreeMap<String, Vec<(Option<String>, Option<u32>)>>,
+        found: &BTreeMap<String, FoundParts>,
     ) -> Result<Vec<String>, Failure> {
         let others = found.keys().filter(|k| *k != "PRIMARY").count();
         if others < 2 {

@@ -127,7 +127,7 @@ fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: 
                     let ty = table.columns.get(*i).map(|c| &c.ty);
                     matches!(ty, Some(ColumnType::Float | ColumnType::Double))
                 };
-                if columns.iter().any(|i| bad(i)) {
+                if columns.iter().any(bad) {
                     float.push(table.name.to_string());
                 }
             }

@@ -1,6 +1,8 @@
 //! The corpus is created on real sources, read back, converted, executed on real destinations, and
 //! what is there then is what was meant.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

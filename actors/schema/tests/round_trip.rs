@@ -1,5 +1,7 @@
 //! Whatever definition is written, reading it gives it back.
 
+#![allow(clippy::unwrap_used)]
+
 use oms_core::{Generated, TableName};
 use oms_schema::{
     CheckDefinition, ColumnDefinition, DataType, DefaultValue, Flavor, ForeignKeyDefinition, GeneratedColumn,

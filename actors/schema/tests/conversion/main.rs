@@ -1,5 +1,7 @@
 //! Conversions without servers.
 
+#![allow(clippy::unwrap_used)]
+
 mod corpus;
 mod plans;
 mod rewrites;

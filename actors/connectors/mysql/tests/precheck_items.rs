@@ -60,7 +60,7 @@ async fn pair_is_judged(from: ServerKind, to: ServerKind) {
     let mut client = source.client().await.unwrap();
     let setup = [
         "CREATE DATABASE shop",
-        "CREATE TABLE shop.a (id INT PRIMARY KEY, t LONGTEXT) ENGINE=InnoDB",
+        "CREATE TABLE shop.a (id INT PRIMARY KEY, t LONGTEXT, e ENUM('?') CHARACTER SET utf8mb4) ENGINE=InnoDB",
         "CREATE TABLE shop.b (id INT PRIMARY KEY, a INT, FOREIGN KEY ra (a) REFERENCES shop.a (id)) ENGINE=InnoDB",
         "CREATE TABLE shop.c (id INT PRIMARY KEY, a INT, CONSTRAINT rc FOREIGN KEY (a) REFERENCES shop.a (id) \
          ON DELETE CASCADE) ENGINE=InnoDB",
@@ -83,6 +83,7 @@ async fn pair_is_judged(from: ServerKind, to: ServerKind) {
     .await;
     assert_eq!(failed(&good), [] as [&str; 0], "{from} to {to}: {good:#?}");
     assert!(message(&good, "DB_UK_INDEX").contains("`n`"));
+    assert!(message(&good, "DB_DATA_TYPE").contains("`e`"));
 
     let tables = [
         ("b", "x"),

@@ -119,7 +119,11 @@ fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: 
     let mut functional = Vec::new();
     let mut wide = Vec::new();
     let mut large = 0usize;
+    let mut doubtful = Vec::new();
     for table in tables {
+        for column in table.columns.iter().filter(|c| lost_member(&c.ty)) {
+            doubtful.push(format!("{}.`{}`", table.name, column.name));
+        }
         match table.row_key_columns() {
             None => keyless.push(table.name.to_string()),
             Some(columns) => {
@@ -149,6 +153,15 @@ fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: 
             )
         };
         large += table.columns.iter().filter(|c| lob(&c.ty)).count();
+    }
+    if !doubtful.is_empty() {
+        ledger.warning(
+            "DB_DATA_TYPE",
+            side,
+            format!("ENUM or SET columns with members that contain `?`: {}", listed(&doubtful)),
+            "MySQL and MariaDB show characters beyond U+FFFF in definitions as `?`. If these members have such \
+             characters, create the destination tables by hand; rows carry numbers and are not affected.",
+        );
     }
     let code = codes::import::KEY_NOT_USABLE;
     ledger.none_of(
@@ -200,6 +213,19 @@ fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: 
         side,
         format!("{large} columns may hold values above 48 MB; they are carried up to 1 GB"),
     );
+}
+
+/// Whether a member may have lost characters: definitions are shown in UTF-8 of up to three bytes.
+fn lost_member(ty: &ColumnType) -> bool {
+    match ty {
+        ColumnType::Enum { members, charset, .. } | ColumnType::Set { members, charset, .. } => {
+            matches!(
+                charset.as_str(),
+                "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030"
+            ) && members.iter().any(|m| m.contains('?'))
+        }
+        _ => false,
+    }
 }
 
 async fn foreign_keys(

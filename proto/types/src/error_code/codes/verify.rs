@@ -10,4 +10,10 @@ area! {
     TABLE_NOT_COMPARABLE = "OMS-VERIFY-0003", StopAndAsk, "the table cannot be compared",
         "Columns that exist at one side only, or types without a common meaning.",
         "Map or exclude the columns.";
+    RESULTS_UNUSABLE = "OMS-VERIFY-0004", StopAndAsk, "the results folder cannot be used",
+        "The folder that verification results are kept in cannot be read or written, a file in it is damaged, or what was asked for is not there.",
+        "Make room and check permissions; if a file is damaged, verify again: each run has a folder of its own.";
+    INTERNAL = "OMS-VERIFY-0005", Bug, "verification met an impossible state",
+        "An invariant of verification was broken.",
+        "Report it with the component's log.";
 }

@@ -1,0 +1,416 @@
+//! One table of a run.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use oms_core::{Failure, TablePair};
+
+use super::{Verification, failed};
+use crate::{
+    Difference, DifferenceKey, DifferenceKind, RunFolder, Side, TableResult, TableStage, TableVerdict,
+    VerifyError,
+    compare::TableRule,
+    progress::TableCell,
+    results::{DoneChunk, Journal, JournalState},
+    scan::{
+        ChunkOutcome, Cursor, NextChunk, Pace, Plan, Readers, Recheck, Rounds, Scanned, compare_multisets,
+        scan,
+    },
+};
+
+/// How the table is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Both sides by ranges of the key.
+    Merge,
+    /// Rows of one side by key at the other.
+    LookUp,
+    /// As multisets.
+    Multiset,
+    /// Only what an earlier run recorded.
+    Recorded,
+}
+
+/// A table of a run. Many workers at once.
+pub(super) struct TableRun {
+    number: usize,
+    plan: Arc<Verification>,
+    folder: RunFolder,
+    rule: TableRule,
+    pub(super) cell: Arc<TableCell>,
+    pace: Arc<Pace>,
+    recorded: Option<Vec<DifferenceKey>>,
+    /// Held while a chunk is planned, and while candidates are re-checked in the middle of a scan.
+    cursor: tokio::sync::Mutex<Cursor>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    mode: Mode,
+    /// Raised when the table starts over; chunks of before do not count.
+    attempt: u32,
+    journal: Option<Journal>,
+    candidates: BTreeMap<Vec<u8>, DifferenceKey>,
+    found: BTreeMap<Vec<u8>, Difference>,
+    rows: u64,
+    error: Option<Failure>,
+}
+
+/// What a step of a worker was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A chunk was compared.
+    Worked,
+    /// No chunk is left.
+    Exhausted,
+}
+
+impl TableRun {
+    /// Opens the table's journal and continues where it ends.
+    pub(super) fn open(
+        number: usize,
+        plan: Arc<Verification>,
+        folder: RunFolder,
+        pair: TablePair,
+        cell: Arc<TableCell>,
+        pace: Arc<Pace>,
+        recorded: Option<Vec<DifferenceKey>>,
+    ) -> Result<Self, VerifyError> {
+        let both_ways = !plan.options.ignore_destination_only;
+        let rule = TableRule::new(pair, plan.charsets.clone(), both_ways)?;
+        let mode = match (&recorded, &rule.key) {
+            (_, None) => Mode::Multiset,
+            (Some(_), Some(_)) => Mode::Recorded,
+            (None, Some(key)) if key.is_ordered() => Mode::Merge,
+            (None, Some(_)) => Mode::LookUp,
+        };
+        let run = Self {
+            number,
+            plan,
+            folder,
+            rule,
+            cell,
+            pace,
+            recorded,
+            cursor: tokio::sync::Mutex::new(Cursor::exhausted()),
+            inner: Mutex::new(Inner {
+                mode,
+                attempt: 0,
+                journal: None,
+                candidates: BTreeMap::new(),
+                found: BTreeMap::new(),
+                rows: 0,
+                error: None,
+            }),
+        };
+        Ok(run)
+    }
+
+    /// Reads what an interrupted run left and decides where to go on. `true`: there are chunks.
+    pub(super) async fn resume(&self) -> Result<bool, VerifyError> {
+        let mut cursor = self.cursor.lock().await;
+        *cursor = self.restart()?;
+        Ok(!cursor.is_exhausted())
+    }
+
+    fn restart(&self) -> Result<Cursor, VerifyError> {
+        let mut inner = self.lock();
+        inner.candidates.clear();
+        inner.found.clear();
+        inner.rows = 0;
+        if inner.mode == Mode::Multiset {
+            return Ok(Cursor::exhausted());
+        }
+        // The old journal is closed before it is opened again.
+        inner.journal = None;
+        let fingerprint = format!("{} {:?}", self.rule.fingerprint(), inner.mode);
+        let (journal, state) = self.folder.journal(self.number, &fingerprint)?;
+        inner.journal = Some(journal);
+        let JournalState {
+            chunks,
+            candidates,
+            differences,
+        } = state;
+        if inner.mode == Mode::Recorded {
+            let recorded = self.recorded.clone().unwrap_or_default();
+            inner.rows = recorded.len() as u64;
+            self.add_candidates(&mut inner, recorded);
+            return Ok(Cursor::exhausted());
+        }
+        inner.rows = chunks.iter().map(|c| c.rows).sum();
+        self.cell.add_rows(inner.rows);
+        self.add_candidates(&mut inner, candidates);
+        for difference in differences {
+            inner.found.insert(self.identity(&difference.key), difference);
+        }
+        Ok(Cursor::new(self.scanned_sides(inner.mode), &chunks))
+    }
+
+    fn scanned_sides(&self, mode: Mode) -> &'static [Side] {
+        match mode {
+            Mode::LookUp if !self.plan.options.ignore_destination_only => &[Side::Source, Side::Destination],
+            _ => &[Side::Source],
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn identity(&self, key: &DifferenceKey) -> Vec<u8> {
+        match (key, &self.rule.key) {
+            (DifferenceKey::Key { side, key }, Some(rule)) => {
+                rule.identity(*side, key, self.rule.charsets.as_ref())
+            }
+            (DifferenceKey::Key { key, .. }, None) => key.as_bytes().to_vec(),
+            (DifferenceKey::Digest(digest), _) => digest.to_vec(),
+        }
+    }
+
+    fn add_candidates(&self, inner: &mut Inner, keys: Vec<DifferenceKey>) {
+        for key in keys {
+            inner.candidates.entry(self.identity(&key)).or_insert(key);
+        }
+        self.cell
+            .set_candidates((inner.candidates.len() + inner.found.len()) as u64);
+    }
+
+    fn rounds(&self) -> Rounds<'_> {
+        Rounds {
+            options: &self.plan.options,
+            barrier: self.plan.barrier.as_deref(),
+            pause: self.plan.pause.as_ref(),
+        }
+    }
+
+    /// Gives the table up with an error.
+    pub(super) fn fail(&self, error: VerifyError) {
+        let mut inner = self.lock();
+        if inner.error.is_none() {
+            inner.error = Some(error.into());
+        }
+    }
+
+    /// Plans and compares the next chunk.
+    pub(super) async fn step(&self, readers: &mut Readers) -> Result<Step, VerifyError> {
+        let Some(key) = &self.rule.key else {
+            return Ok(Step::Exhausted);
+        };
+        let (chunk, mode, attempt) = {
+            let mut cursor = self.cursor.lock().await;
+            let (mode, attempt) = {
+                let inner = self.lock();
+                if inner.error.is_some() {
+                    return Ok(Step::Exhausted);
+                }
+                (inner.mode, inner.attempt)
+            };
+            self.cell.set_stage(TableStage::Comparing);
+            let chunk = match cursor.plan() {
+                Plan::Exhausted => return Ok(Step::Exhausted),
+                Plan::Known(chunk) => chunk,
+                Plan::Behind { side, number, after } => {
+                    let view = key.scan_view(side);
+                    let rows = self.plan.options.chunk_rows.max(1);
+                    let through = readers.get(side).chunk_end(view, after.as_ref(), rows).await?;
+                    cursor.planned(through.clone());
+                    NextChunk {
+                        side,
+                        number,
+                        range: oms_core::ChunkRange { after, through },
+                    }
+                }
+            };
+            (chunk, mode, attempt)
+        };
+        let merge = mode == Mode::Merge;
+        let outcome = match scan(
+            &self.rule,
+            key,
+            &self.plan.options,
+            &self.pace,
+            readers,
+            &chunk,
+            merge,
+        )
+        .await?
+        {
+            Scanned::Done(outcome) => outcome,
+            Scanned::Disordered => {
+                self.start_over(attempt).await?;
+                return Ok(Step::Worked);
+            }
+        };
+        if self.record(&chunk, attempt, outcome)? {
+            self.drain(readers, true).await?;
+        }
+        Ok(Step::Worked)
+    }
+
+    /// The servers do not order alike after all: from now on keys are looked up.
+    async fn start_over(&self, attempt: u32) -> Result<(), VerifyError> {
+        let mut cursor = self.cursor.lock().await;
+        {
+            let mut inner = self.lock();
+            if inner.attempt != attempt {
+                return Ok(());
+            }
+            inner.attempt += 1;
+            inner.mode = Mode::LookUp;
+        }
+        tracing::info!(table = %self.rule.pair.source.name, "keys are ordered differently: looking keys up");
+        *cursor = self.restart()?;
+        Ok(())
+    }
+
+    /// Notes a chunk. `true`: too many candidates have gathered.
+    fn record(&self, chunk: &NextChunk, attempt: u32, outcome: ChunkOutcome) -> Result<bool, VerifyError> {
+        let mut inner = self.lock();
+        if inner.attempt != attempt {
+            return Ok(false);
+        }
+        let mut done = DoneChunk::new(chunk.side, chunk.number, &chunk.range);
+        (done.rows, done.bytes) = (outcome.rows, outcome.bytes);
+        if let Some(journal) = &mut inner.journal {
+            journal.chunk(&done, outcome.candidates.clone())?;
+        }
+        inner.rows += outcome.rows;
+        self.cell.add_rows(outcome.rows);
+        self.pace.count_chunk();
+        self.add_candidates(&mut inner, outcome.candidates);
+        Ok(inner.candidates.len() > self.plan.options.max_candidates())
+    }
+
+    /// Re-checks the candidates that have gathered. In the middle of a scan no chunk is planned
+    /// meanwhile, so that candidates cannot grow without bound.
+    async fn drain(&self, readers: &mut Readers, in_scan: bool) -> Result<(), VerifyError> {
+        let Some(key) = &self.rule.key else { return Ok(()) };
+        let _planning = self.cursor.lock().await;
+        let (candidates, generation, room) = {
+            let mut inner = self.lock();
+            if in_scan && inner.candidates.len() <= self.plan.options.max_candidates() {
+                return Ok(());
+            }
+            let generation = inner.journal.as_mut().map(Journal::next_generation);
+            let candidates: Vec<DifferenceKey> =
+                std::mem::take(&mut inner.candidates).into_values().collect();
+            let room = self
+                .plan
+                .options
+                .max_differences
+                .saturating_sub(inner.found.len() as u64);
+            (candidates, generation, room)
+        };
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        self.cell.set_stage(TableStage::Rechecking);
+        let recheck = Recheck {
+            rule: &self.rule,
+            key,
+            pace: &self.pace,
+            rounds: self.rounds(),
+        };
+        let real = recheck.run(readers, candidates, room).await?;
+        let mut inner = self.lock();
+        if let (Some(journal), Some(generation)) = (&mut inner.journal, generation) {
+            journal.drained(generation, &real)?;
+        }
+        for difference in real {
+            inner.found.insert(self.identity(&difference.key), difference);
+        }
+        self.cell
+            .set_candidates((inner.candidates.len() + inner.found.len()) as u64);
+        self.check_limit(&inner)
+    }
+
+    fn check_limit(&self, inner: &Inner) -> Result<(), VerifyError> {
+        let (found, limit) = (inner.found.len() as u64, self.plan.options.max_differences);
+        if found < limit {
+            return Ok(());
+        }
+        Err(VerifyError::TooMany {
+            table: self.rule.pair.source.name.clone(),
+            found,
+            limit,
+        })
+    }
+
+    /// The last re-check, or the whole comparison of a multiset.
+    pub(super) async fn complete(&self, readers: &mut Readers) -> Result<(), VerifyError> {
+        let mode = {
+            let inner = self.lock();
+            if inner.error.is_some() {
+                return Ok(());
+            }
+            inner.mode
+        };
+        if mode != Mode::Multiset {
+            return self.drain(readers, false).await;
+        }
+        self.cell.set_stage(TableStage::Comparing);
+        let digests = self.recorded.as_ref().map(|keys| {
+            let digest = |key: &DifferenceKey| match key {
+                DifferenceKey::Digest(digest) => Some(*digest),
+                DifferenceKey::Key { .. } => None,
+            };
+            keys.iter().filter_map(digest).collect()
+        });
+        let limit = self.plan.options.max_differences;
+        let seen = |rows| self.cell.add_rows(rows);
+        let outcome = compare_multisets(
+            &self.rule,
+            &self.pace,
+            self.rounds(),
+            readers,
+            digests,
+            limit,
+            &seen,
+        )
+        .await?;
+        let mut inner = self.lock();
+        inner.rows = outcome.rows;
+        for difference in outcome.differences {
+            inner.found.insert(self.identity(&difference.key), difference);
+        }
+        self.check_limit(&inner)
+    }
+
+    /// Whether all chunks are planned. Only asked when no worker is at the table.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let failed = self.lock().error.is_some();
+        failed || self.cursor.try_lock().is_ok_and(|cursor| cursor.is_exhausted())
+    }
+
+    /// Writes the table's result.
+    pub(super) fn end(&self) -> Result<TableResult, VerifyError> {
+        let mut inner = self.lock();
+        let pair = &self.rule.pair;
+        let mut result = TableResult::unfinished(pair.source.name.clone(), pair.destination.name.clone());
+        result.rows = inner.rows;
+        for difference in inner.found.values() {
+            let (s, d) = (difference.source_count, difference.destination_count);
+            match difference.kind {
+                DifferenceKind::SourceOnly => result.source_only += s - d.min(s),
+                DifferenceKind::DestinationOnly => result.destination_only += d - s.min(d),
+                DifferenceKind::Mismatched => result.mismatched += 1,
+            }
+            result.unsettled += u64::from(!difference.settled);
+        }
+        result.verdict = if inner.found.is_empty() {
+            TableVerdict::Consistent
+        } else {
+            TableVerdict::Different
+        };
+        if let Some(failure) = &inner.error {
+            result = failed(result, failure);
+        }
+        let differences: Vec<Difference> = inner.found.values().cloned().collect();
+        inner.journal = None;
+        self.folder.end_table(self.number, &result, &differences)?;
+        self.cell.end(result.clone());
+        Ok(result)
+    }
+}

@@ -75,6 +75,17 @@ impl Fold {
                 T::Char { .. } | T::VarChar { .. } | T::Text { .. },
                 T::Char { .. } | T::VarChar { .. } | T::Text { .. },
             ) => Self::characters(source, destination),
+            // MariaDB's types whose values are ASCII text, where the destination has only text.
+            (T::Uuid | T::Inet4 | T::Inet6, T::Char { .. } | T::VarChar { .. }) => {
+                let known = |order: &str| is_binary_order(order) || is_known_order(order);
+                if destination.charset().is_some_and(extends_ascii)
+                    && destination.collation().is_some_and(known)
+                {
+                    Self::Caseless { utf8: false }
+                } else {
+                    Self::Constant
+                }
+            }
             _ => Self::Constant,
         }
     }
@@ -89,7 +100,7 @@ impl Fold {
             return Self::Constant;
         };
         let utf8 = is_utf8(from) && is_utf8(to);
-        let binary = |order: &str| order == "binary" || order.ends_with("_bin");
+        let binary = is_binary_order;
         if binary(from_order) && binary(to_order) && (from.eq_ignore_ascii_case(to) || utf8) {
             return Self::Binary { utf8 };
         }
@@ -236,6 +247,10 @@ fn is_ignorable(byte: u8) -> bool {
     matches!(byte, 0..=0x08 | 0x0E..=0x1F | 0x7F)
 }
 
+fn is_binary_order(collation: &str) -> bool {
+    collation == "binary" || collation.ends_with("_bin")
+}
+
 fn is_utf8(charset: &str) -> bool {
     ["utf8mb4", "utf8mb3", "utf8"]
         .iter()
@@ -352,6 +367,11 @@ mod tests {
         ] {
             assert_eq!(Fold::between(a, b), Fold::Constant);
         }
+        assert_eq!(
+            Fold::between(&ColumnType::Uuid, &plain),
+            Fold::Caseless { utf8: false }
+        );
+        assert_eq!(Fold::between(&ColumnType::Uuid, &lt), Fold::Constant);
         let latin = text("latin1", "latin1_bin");
         let bin = text("utf8mb4", "utf8mb4_bin");
         assert_eq!(Fold::between(&latin, &bin), Fold::Caseless { utf8: false });

@@ -131,7 +131,8 @@ impl Lane {
                 Ok(()) => {}
                 Err(Leave::Halted) => return,
                 Err(Leave::Failed(failure)) => {
-                    self.reason.keep(failure.context(format_args!("lane {}", self.number)));
+                    self.reason
+                        .keep(failure.context(format_args!("lane {}", self.number)));
                     self.halt.cancel();
                     // The engine may be gone already; then nobody wants to know.
                     let _ = self.reports.send(LaneReport::Failed).await;

@@ -14,7 +14,10 @@ pub(super) struct Reason(Mutex<Option<Failure>>);
 impl Reason {
     /// Keeps the failure, unless there is one already.
     pub(super) fn keep(&self, failure: Failure) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(failure);
     }
 
     /// Takes the failure out.

@@ -106,11 +106,11 @@ impl Window {
         if let Some(bound) = &self.stop
             && compare(begin, STOP, bound)? == Ordering::Less
         {
-            let _ = bound;
+            return Ok(None);
         }
         for bound in self.skip.values() {
             if compare(begin, SKIP, bound)? == Ordering::Less {
-                let _ = bound;
+                return Ok(None);
             }
         }
         // One that begins before the bound may always be applied in safe mode.

@@ -1,4 +1,5 @@
 //! Starting again at every border between transactions.
+#![allow(clippy::unwrap_used)]
 
 mod binlog_bed;
 

@@ -1,4 +1,5 @@
 //! Every type at its limits, by the log and by queries: equal bytes.
+#![allow(clippy::unwrap_used)]
 
 mod binlog_bed;
 

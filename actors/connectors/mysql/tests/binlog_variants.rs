@@ -1,4 +1,5 @@
 //! What servers can be set to log, and what clients can make them log.
+#![allow(clippy::unwrap_used)]
 
 mod binlog_bed;
 

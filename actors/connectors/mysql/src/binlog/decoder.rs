@@ -362,6 +362,17 @@ impl BinlogDecoder {
                 plan.name
             )));
         }
+        let carried = event.present.count(event.columns) + event.present_after.count(event.columns);
+        if event.rows.is_empty() || carried == 0 {
+            // Rows of no columns take no bytes: there is no telling how many they are.
+            return Err(EventError::of(
+                codes::src::ROW_IMAGE,
+                format!(
+                    "{}: the log holds rows without any column (binlog_row_image)",
+                    plan.name
+                ),
+            ));
+        }
         let Some(open) = &mut self.open else {
             return Err(EventError::corrupt("rows outside of a transaction"));
         };

@@ -231,3 +231,89 @@ async fn authenticate(
         "the login ended in an unexpected packet",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use oms_cluster_tests::{Server, ServerKind, ServerOptions};
+
+    use super::*;
+    use crate::connection::Secret;
+
+    fn endpoint(server: &Server, user: &str, password: &str, tls: TlsMode) -> Endpoint {
+        Endpoint {
+            host: server.host().into(),
+            port: server.port(),
+            user: user.into(),
+            password: Secret::new(password),
+            tls,
+            tls_ca_pem: String::new(),
+        }
+    }
+
+    async fn log_in_as(endpoint: &Endpoint) -> Result<(), Failure> {
+        open(endpoint, 1 << 20, Duration::from_secs(20)).await.map(drop)
+    }
+
+    /// A server that does not remember the password asks for all of it: encrypted with its key, or
+    /// in clear under TLS.
+    #[tokio::test]
+    async fn a_server_that_has_forgotten_the_password_is_given_it() {
+        let server = Server::start(ServerKind::Mysql97, ServerOptions::source())
+            .await
+            .unwrap();
+        let mut client = server.client().await.unwrap();
+        let create = "CREATE USER u@'%' IDENTIFIED WITH caching_sha2_password BY 'a long secret, longer than a scramble'";
+        client.query_drop(create).await.unwrap();
+        let secret = "a long secret, longer than a scramble";
+        for tls in [TlsMode::Disable, TlsMode::Require] {
+            client.query_drop("FLUSH PRIVILEGES").await.unwrap();
+            let wrong = log_in_as(&endpoint(&server, "u", "wrong", tls))
+                .await
+                .unwrap_err();
+            assert_eq!(wrong.code(), codes::src::ACCESS_DENIED, "{tls:?}");
+            let right = endpoint(&server, "u", secret, tls);
+            log_in_as(&right).await.unwrap();
+            log_in_as(&right).await.unwrap();
+        }
+        client
+            .query_drop("CREATE USER e@'%' IDENTIFIED BY ''")
+            .await
+            .unwrap();
+        log_in_as(&endpoint(&server, "e", "", TlsMode::Disable))
+            .await
+            .unwrap();
+        let unverified = log_in_as(&endpoint(&server, "u", secret, TlsMode::Verify))
+            .await
+            .unwrap_err();
+        assert_eq!(unverified.code(), codes::src::TLS_REQUIRED, "{unverified}");
+        let ca = std::fs::read_to_string(server.data_folder().join("ca.pem")).unwrap();
+        let mut known = endpoint(&server, "u", secret, TlsMode::Verify);
+        known.tls_ca_pem = ca;
+        // The server's own certificate names no host.
+        assert_eq!(
+            log_in_as(&known).await.unwrap_err().code(),
+            codes::src::TLS_REQUIRED
+        );
+    }
+
+    #[tokio::test]
+    async fn other_greetings_and_silence_are_told_apart() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let endpoint = Endpoint {
+            host: "127.0.0.1".into(),
+            port,
+            user: "u".into(),
+            password: Secret::default(),
+            tls: TlsMode::Disable,
+            tls_ca_pem: String::new(),
+        };
+        let silent = open(&endpoint, 100, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(silent.code(), codes::src::UNREACHABLE);
+        drop(listener);
+        let nobody = open(&endpoint, 100, Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(nobody.code(), codes::src::UNREACHABLE);
+        assert!(Greeting::parse(&[9, 0]).is_none());
+        assert!(Greeting::parse(b"\x0a5.6\0\x01\0\0\0abc").is_none());
+    }
+}

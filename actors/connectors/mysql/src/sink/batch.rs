@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 
-use oms_core::{ApplyMode, Failure, Row, RowBuilder, RowOp, codes};
+use oms_core::{ApplyMode, Failure, Row, RowOp, codes};
 
 use super::plan::{Plans, TablePlan};
 
@@ -138,25 +138,6 @@ fn internal(plan: &TablePlan, index: usize, what: &str) -> Failure {
     )
 }
 
-/// The later image, with what it does not carry taken from the earlier one.
-fn overlay(plan: &TablePlan, earlier: &Row, later: &Row) -> Result<Row, Failure> {
-    if later.iter().all(|v| !v.is_absent()) {
-        return Ok(later.clone());
-    }
-    let mut builder = RowBuilder::new();
-    builder.begin(u16::try_from(later.len()).unwrap_or(u16::MAX));
-    for i in 0..later.len() {
-        builder.push_cell(if later.get(i).is_absent() {
-            earlier.cell(i)
-        } else {
-            later.cell(i)
-        });
-    }
-    builder.finish().map_err(|e| {
-        Failure::new(codes::apply::INTERNAL, format!("{}: merging rows", plan.name)).with_source(e)
-    })
-}
-
 /// Whether an update moves the row to another key, byte for byte.
 fn moves(plan: &TablePlan, before: &Row, after: &Row) -> bool {
     plan.key_plans()
@@ -214,7 +195,7 @@ fn net_steps(plan: &TablePlan, ops: &[Indexed<'_>]) -> Result<Option<Vec<Step>>,
                 let Some(current) = net.after.as_ref().filter(|_| !moves(plan, before, after)) else {
                     return Ok(None);
                 };
-                net.after = Some(overlay(plan, current, after)?);
+                net.after = Some(plan.overlay(current, after)?);
             }
             (Some(net), Some(before), None) => {
                 if net.after.take().is_none() {
@@ -335,7 +316,7 @@ fn safe_steps(plan: &TablePlan, ops: &[Indexed<'_>]) -> Result<Vec<Step>, Failur
                 push_delete(&mut ordered, at, before, false);
             }
             (Some(before), Some(after)) => {
-                let full = overlay(plan, before, after)?;
+                let full = plan.overlay(before, after)?;
                 let moved = moves(plan, before, after);
                 if plan.is_full(&full) {
                     if moved {
@@ -389,4 +370,205 @@ fn safe_steps(plan: &TablePlan, ops: &[Indexed<'_>]) -> Result<Vec<Step>, Failur
         steps.push(Step::Replace(replaces));
     }
     Ok(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oms_core::{Column, ColumnType, Key, KeyPart, RowBuilder, TableName, TablePair, TableSchema, Value};
+
+    use super::*;
+    use crate::{
+        connection::{Flavor, ServerInfo},
+        sink::{MysqlDialect, statement},
+    };
+
+    fn plans(unique: bool) -> Plans {
+        let column = |name: &str, nullable| Column {
+            name: name.into(),
+            ty: ColumnType::Integer {
+                bytes: 8,
+                unsigned: false,
+            },
+            nullable,
+            generated: None,
+            invisible: false,
+        };
+        let key = |name: &str, primary, column| Key {
+            name: name.into(),
+            primary,
+            parts: vec![KeyPart {
+                column: Some(column),
+                prefix: None,
+            }],
+        };
+        let mut keys = vec![key("PRIMARY", true, 0)];
+        if unique {
+            keys.push(key("u", false, 1));
+        }
+        let table = Arc::new(TableSchema {
+            name: TableName::new("d", "t"),
+            engine: "InnoDB".into(),
+            columns: vec![column("id", false), column("u", true)],
+            keys,
+            estimated_rows: 0,
+            estimated_bytes: 0,
+        });
+        let pair = TablePair::by_name(table.clone(), table).unwrap();
+        let server = ServerInfo {
+            flavor: Flavor::Mysql,
+            version: String::new(),
+            server: String::new(),
+            server_id: 0,
+            lower_case_table_names: 0,
+            max_allowed_packet: 1 << 20,
+            charsets: Default::default(),
+            collations: Default::default(),
+            sql_mode: String::new(),
+        };
+        Plans::new(&Arc::new(vec![pair]), &server, &MysqlDialect).unwrap()
+    }
+
+    fn row(values: [Value<'static>; 2]) -> Row {
+        RowBuilder::build(values.into_iter()).unwrap()
+    }
+
+    fn r(id: i64, u: i64) -> Row {
+        row([Value::Int(id), Value::Int(u)])
+    }
+
+    fn op(mode: ApplyMode, before: Option<Row>, after: Option<Row>) -> RowOp {
+        RowOp {
+            table: 0,
+            mode,
+            before,
+            after,
+        }
+    }
+
+    fn strict(before: Option<Row>, after: Option<Row>) -> RowOp {
+        op(ApplyMode::Strict, before, after)
+    }
+
+    /// The steps in short: `-1` a delete that finds, `!1` one that must not, `=` update, `+` insert,
+    /// `~` replace; lower-case `u` a lenient update.
+    fn told(ops: &[RowOp], plans: &Plans) -> Result<String, &'static str> {
+        let id = |row: &Row| match row.get(0) {
+            Value::Int(v) => v,
+            _ => -1,
+        };
+        let mut out = Vec::new();
+        for table in plan(ops, plans).map_err(|f| f.code().as_str())? {
+            for step in table.steps {
+                let list = |mark: &str, rows: &[(usize, Row)]| {
+                    rows.iter()
+                        .map(|(_, r)| format!("{mark}{}", id(r)))
+                        .collect::<Vec<_>>()
+                        .join(",")
+                };
+                out.push(match step {
+                    Step::Insert(rows) => list("+", &rows),
+                    Step::Replace(rows) => list("~", &rows),
+                    Step::Delete { rows, .. } => rows
+                        .iter()
+                        .map(|(_, r, there)| format!("{}{}", if *there { "-" } else { "!" }, id(r)))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                    Step::Update { before, strict, .. } => {
+                        format!("{}{}", if strict { "=" } else { "u" }, id(&before))
+                    }
+                    Step::DeleteIdentical { .. } => "identical".into(),
+                });
+            }
+        }
+        Ok(out.join(" "))
+    }
+
+    #[test]
+    fn changes_of_a_row_are_merged_where_only_the_key_matters() {
+        let ops = [
+            strict(None, Some(r(1, 1))),
+            strict(Some(r(1, 1)), Some(r(1, 2))),
+            strict(Some(r(2, 0)), Some(r(2, 1))),
+            strict(Some(r(2, 1)), None),
+            strict(None, Some(r(3, 0))),
+            strict(Some(r(3, 0)), None),
+            strict(Some(r(4, 0)), None),
+            strict(None, Some(r(4, 9))),
+            strict(Some(r(5, 0)), Some(r(5, 1))),
+            strict(Some(r(5, 1)), Some(r(5, 2))),
+        ];
+        assert_eq!(told(&ops, &plans(false)).unwrap(), "-2,!3,-4 =5 +1,+4");
+        let merged = plan(&ops, &plans(false)).unwrap();
+        let Some(Step::Update { before, after, .. }) = merged[0].steps.get(1) else {
+            panic!("an update")
+        };
+        assert_eq!((before, after), (&r(5, 0), &r(5, 2)));
+        assert_eq!(told(&ops, &plans(true)).unwrap(), "+1 =1 =2 -2 +3 -3,-4 +4 =5 =5");
+    }
+
+    #[test]
+    fn what_cannot_be_merged_keeps_its_order() {
+        let moving = [strict(Some(r(1, 0)), Some(r(2, 0))), strict(None, Some(r(1, 5)))];
+        assert_eq!(told(&moving, &plans(false)).unwrap(), "=1 +1");
+        let twice = [strict(None, Some(r(1, 0))), strict(None, Some(r(1, 1)))];
+        assert_eq!(told(&twice, &plans(false)).unwrap(), "+1,+1");
+    }
+
+    #[test]
+    fn safe_mode_writes_the_last_image() {
+        let safe = |before, after| op(ApplyMode::Safe, before, after);
+        let ops = [
+            safe(None, Some(r(1, 1))),
+            safe(Some(r(1, 1)), Some(r(2, 1))),
+            safe(Some(r(3, 0)), None),
+            safe(None, Some(r(3, 4))),
+        ];
+        assert_eq!(told(&ops, &plans(true)).unwrap(), "-1 ~2,~3");
+        let both = [strict(None, Some(r(9, 9))), safe(None, Some(r(8, 8)))];
+        assert_eq!(told(&both, &plans(true)).unwrap(), "+9 ~8");
+    }
+
+    #[test]
+    fn partial_images_need_their_key() {
+        let no_u = |id| row([Value::Int(id), Value::Absent]);
+        let no_id = |u| row([Value::Absent, Value::Int(u)]);
+        let changed = [strict(Some(no_u(1)), Some(no_id(7)))];
+        assert_eq!(told(&changed, &plans(false)).unwrap(), "=1");
+        let code = codes::apply::PARTIAL_IMAGE.as_str();
+        assert_eq!(
+            told(&[strict(Some(no_id(1)), Some(r(1, 1)))], &plans(false)),
+            Err(code)
+        );
+        assert_eq!(told(&[strict(None, Some(no_u(1)))], &plans(false)), Err(code));
+        let safe = [op(ApplyMode::Safe, Some(no_u(1)), Some(no_u(1)))];
+        assert_eq!(told(&safe, &plans(false)).unwrap(), "u1");
+        assert_eq!(told(&safe, &plans(true)), Err(code));
+        let wrong = RowBuilder::build([Value::Int(1)].into_iter()).unwrap();
+        let shape = codes::schema::DEFINITION_DIFFERS.as_str();
+        assert_eq!(told(&[strict(None, Some(wrong))], &plans(false)), Err(shape));
+    }
+
+    #[test]
+    fn statements_are_as_expected() {
+        let all = plans(false);
+        let plan = all.get(0).unwrap();
+        let text = |s: statement::Statement| String::from_utf8(s.sql).unwrap();
+        let rows = [r(1, 2), row([Value::Int(3), Value::Null])];
+        let (made, taken) =
+            statement::insert_rows(plan, statement::InsertKind::Insert, rows.iter(), 10, 1_000).unwrap();
+        assert_eq!(
+            (text(made).as_str(), taken),
+            ("INSERT INTO `d`.`t`(`id`,`u`)VALUES(1,2),(3,NULL)", 2)
+        );
+        let deleted = statement::delete_keys(plan, rows.iter(), false).unwrap();
+        assert_eq!(text(deleted), "DELETE FROM `d`.`t` WHERE `id` IN(1,3)");
+        let only_changed = statement::update(plan, &r(1, 2), &r(1, 5)).unwrap();
+        assert_eq!(text(only_changed), "UPDATE `d`.`t` SET `u`=5 WHERE `id`=1");
+        let nothing = statement::update(plan, &r(1, 2), &r(1, 2)).unwrap();
+        assert_eq!(text(nothing), "UPDATE `d`.`t` SET `id`=`id` WHERE `id`=1");
+        let identical = statement::delete_identical(plan, &rows[1]).unwrap();
+        assert_eq!(text(identical), "DELETE FROM `d`.`t` WHERE `id`=3 LIMIT 1");
+    }
 }

@@ -104,26 +104,10 @@ impl MysqlChunkWriter {
 
     /// Executes a statement and gives the server's message about it.
     async fn run(&mut self, plan: &TablePlan, made: &Statement) -> Result<String, Failure> {
-        let what = || format!("{}: insert", plan.name);
-        if made.relaxed {
-            let outcome = self
-                .session
-                .run_relaxed(&made.sql)
-                .await
-                .map_err(|e| e.failure.context(what()))?;
-            return Ok(outcome.info);
-        }
-        let outcome = self
-            .session
-            .run(&made.sql)
-            .await
-            .map_err(|e| e.failure.context(what()))?;
-        let info = outcome.info.clone();
-        self.session
-            .check_warnings(&outcome)
-            .await
-            .map_err(|e| e.failure.context(what()))?;
-        Ok(info)
+        let outcome = self.session.run_alone(made).await;
+        outcome
+            .map(|o| o.info)
+            .map_err(|e| e.failure.context(format!("{}: insert", plan.name)))
     }
 
     async fn replace(&mut self, plan: &TablePlan, rows: &[Row]) -> Result<WriteOutcome, Failure> {

@@ -40,6 +40,10 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// Whether FLOAT and DOUBLE columns keep the sign of zero.
     fn keeps_negative_zero(&self, server: &ServerInfo) -> bool;
 
+    /// Longest value that is sent in one statement. A longer one, in a table with a key, is written by
+    /// its beginning and appended to within the same transaction. `None`: no such limit.
+    fn longest_literal(&self) -> Option<usize>;
+
     /// Whether the message of an `INSERT … ON DUPLICATE KEY UPDATE` counts the rows that were there.
     fn counts_duplicates(&self) -> bool;
 }
@@ -113,6 +117,10 @@ impl Dialect for MysqlDialect {
     fn keeps_negative_zero(&self, server: &ServerInfo) -> bool {
         // MariaDB stores 0 for -0, also for its own computed values.
         server.flavor != Flavor::MariaDb
+    }
+
+    fn longest_literal(&self) -> Option<usize> {
+        None
     }
 
     fn counts_duplicates(&self) -> bool {

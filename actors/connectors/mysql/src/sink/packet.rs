@@ -79,9 +79,12 @@ impl Packet {
         expect: Expect,
         origin: Origin,
     ) -> Result<(), Failure> {
-        if statement.relaxed {
+        if statement.relaxed || !statement.tail.is_empty() {
             self.send(session).await?;
-            let outcome = session.run_relaxed(&statement.sql).await.map_err(|e| explain(e, &origin))?;
+            let outcome = session
+                .run_alone(&statement)
+                .await
+                .map_err(|e| explain(e, &origin))?;
             return verify(outcome.affected, expect, &origin);
         }
         if !self.items.is_empty() && self.sql.len() + statement.sql.len() > self.most_bytes {
@@ -91,7 +94,11 @@ impl Packet {
             self.sql.push(b';');
         }
         self.sql.extend_from_slice(&statement.sql);
-        self.items.push(Item { end: self.sql.len(), expect, origin });
+        self.items.push(Item {
+            end: self.sql.len(),
+            expect,
+            origin,
+        });
         let full = self.sql.len() >= self.most_bytes || self.items.len() >= self.most_statements;
         if full || session.one_by_one {
             self.send(session).await?;
@@ -134,9 +141,15 @@ async fn one_by_one(session: &mut Session, sql: &[u8], items: &[Item]) -> Result
     for item in items {
         let statement = sql.get(start..item.end).unwrap_or_default();
         start = item.end + 1;
-        let outcome = session.run(statement).await.map_err(|e| explain(e, &item.origin))?;
+        let outcome = session
+            .run(statement)
+            .await
+            .map_err(|e| explain(e, &item.origin))?;
         verify(outcome.affected, item.expect, &item.origin)?;
-        session.check_warnings(&outcome).await.map_err(|e| explain(e, &item.origin))?;
+        session
+            .check_warnings(&outcome)
+            .await
+            .map_err(|e| explain(e, &item.origin))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oms_core::{Column, ColumnType, Failure, Row, TableName, TablePair, codes};
+use oms_core::{Column, ColumnType, Failure, Row, RowBuilder, TableName, TablePair, codes};
 
 use super::{charset::Decoder, dialect::Dialect, literal};
 use crate::connection::ServerInfo;
@@ -21,6 +21,8 @@ pub(crate) struct TablePlan {
     pub(crate) other_unique_keys: bool,
     /// Number of the source's columns.
     pub(crate) source_columns: usize,
+    /// Longest value of one statement.
+    pub(crate) longest_literal: Option<usize>,
 }
 
 /// A written column.
@@ -111,6 +113,8 @@ impl TablePlan {
             key: pair.key.clone(),
             other_unique_keys: !pair.destination.keys.iter().all(is_the_key),
             source_columns: pair.source.columns.len(),
+            // Appending needs a key to find the row by.
+            longest_literal: dialect.longest_literal().filter(|_| pair.key.is_some()),
         })
     }
 
@@ -136,6 +140,26 @@ impl TablePlan {
     /// Whether all written columns are there.
     pub(crate) fn is_full(&self, row: &Row) -> bool {
         self.columns.iter().all(|c| !row.get(c.source).is_absent())
+    }
+
+    /// The later image, with what it does not carry taken from the earlier one.
+    pub(crate) fn overlay(&self, earlier: &Row, later: &Row) -> Result<Row, Failure> {
+        if later.iter().all(|v| !v.is_absent()) {
+            return Ok(later.clone());
+        }
+        let mut builder = RowBuilder::new();
+        builder.begin(u16::try_from(later.len()).unwrap_or(u16::MAX));
+        for i in 0..later.len() {
+            builder.push_cell(if later.get(i).is_absent() {
+                earlier.cell(i)
+            } else {
+                later.cell(i)
+            });
+        }
+        let merged = builder.finish();
+        merged.map_err(|e| {
+            Failure::new(codes::apply::INTERNAL, format!("{}: merging rows", self.name)).with_source(e)
+        })
     }
 
     /// The row's number of columns must be the source's: anything else is another definition.

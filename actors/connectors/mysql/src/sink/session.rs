@@ -11,6 +11,7 @@ use oms_core::{ErrorCode, Failure, codes};
 use super::{
     dialect::{Dialect, SessionFacts},
     meta::MetaTables,
+    statement::Statement,
 };
 use crate::connection::{self, Endpoint, ServerInfo, Side};
 
@@ -171,9 +172,34 @@ impl Session {
         result.drop_result().await
     }
 
+    /// Executes one statement and what belongs behind it, and refuses altered values.
+    pub(crate) async fn run_alone(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
+        let outcome = if statement.relaxed {
+            self.run_relaxed(&statement.sql).await?
+        } else {
+            let outcome = self.run(&statement.sql).await?;
+            self.check_warnings(&outcome).await?;
+            outcome
+        };
+        for piece in &statement.tail {
+            let appended = self.run(piece).await?;
+            self.check_warnings(&appended).await?;
+            if appended.affected != outcome.affected.min(1) {
+                let failure =
+                    impossible("the rest of a long value found another number of rows than its beginning");
+                return Err(SqlError {
+                    at: 0,
+                    number: None,
+                    failure,
+                });
+            }
+        }
+        Ok(outcome)
+    }
+
     /// Executes a statement that strict mode would refuse for the empty value of an ENUM. Any other
     /// adjustment is refused as in strict mode.
-    pub(crate) async fn run_relaxed(&mut self, sql: &[u8]) -> Result<Outcome, SqlError> {
+    async fn run_relaxed(&mut self, sql: &[u8]) -> Result<Outcome, SqlError> {
         self.run(RELAXED.as_bytes()).await?;
         let outcome = self.run(sql).await?;
         if outcome.warnings > 0 {
@@ -196,7 +222,10 @@ impl Session {
         for (_, number, text) in self.warnings().await? {
             if ALTERED.contains(&number) {
                 // Some of these texts quote the value before they name the column.
-                let object = text.rsplit_once(" for ").map(|(_, object)| object).unwrap_or_default();
+                let object = text
+                    .rsplit_once(" for ")
+                    .map(|(_, object)| object)
+                    .unwrap_or_default();
                 return Err(altered(number, object));
             }
         }

@@ -24,6 +24,8 @@ pub(crate) struct Statement {
     pub(crate) sql: Vec<u8>,
     /// Holds a value that strict mode refuses although it is exact.
     pub(crate) relaxed: bool,
+    /// Statements to execute behind it, each on the same one row: the rest of long values.
+    pub(crate) tail: Vec<Vec<u8>>,
 }
 
 fn unfit(plan: &TablePlan, column: &ColumnPlan, reason: Unfit) -> Failure {
@@ -44,6 +46,9 @@ struct RowsStatement {
     kind: InsertKind,
     sql: Vec<u8>,
     rows: usize,
+    /// Set when the only row must stay alone.
+    relaxed: bool,
+    tail: Vec<Vec<u8>>,
 }
 
 impl RowsStatement {
@@ -62,11 +67,16 @@ impl RowsStatement {
             sql.extend_from_slice(&column.name);
         }
         sql.extend_from_slice(b")VALUES");
-        Self { kind, sql, rows: 0 }
+        Self {
+            kind,
+            sql,
+            rows: 0,
+            relaxed: false,
+            tail: Vec::new(),
+        }
     }
 
-    /// Adds a row. Returns whether strict mode would refuse it; then it was *not* added, unless it
-    /// is the statement's first.
+    /// Adds a row. `false`: it was not added, because it needs a statement of its own.
     ///
     /// # Errors
     /// `OMS-DST-0008`, `OMS-APPLY-0007`.
@@ -75,23 +85,34 @@ impl RowsStatement {
         self.sql
             .extend_from_slice(if self.rows == 0 { b"(" } else { b",(" });
         let mut relaxed = false;
+        let mut appends = Vec::new();
         for (i, column) in plan.columns.iter().enumerate() {
             if i > 0 {
                 self.sql.push(b',');
             }
-            relaxed |= value::write(&mut self.sql, column, row.get(column.source))
+            let value = row.get(column.source);
+            let (lax, pieces) = value::write_beginning(&mut self.sql, column, value, plan.longest_literal)
                 .map_err(|e| unfit(plan, column, e))?;
+            relaxed |= lax;
+            appends.extend(pieces.into_iter().map(|piece| (column, piece)));
         }
         self.sql.push(b')');
-        if relaxed && self.rows > 0 {
+        if self.rows > 0 && (relaxed || !appends.is_empty()) {
             self.sql.truncate(start);
-        } else {
-            self.rows += 1;
+            return Ok(false);
         }
-        Ok(relaxed)
+        self.rows += 1;
+        self.relaxed = relaxed;
+        self.tail = tail(plan, appends, row)?;
+        Ok(true)
     }
 
-    fn finish(mut self, plan: &TablePlan, relaxed: bool) -> Statement {
+    /// Whether no other row may follow.
+    fn is_closed(&self) -> bool {
+        self.relaxed || !self.tail.is_empty()
+    }
+
+    fn finish(mut self, plan: &TablePlan) -> Statement {
         if self.kind == InsertKind::Keep
             && let Some(column) = plan.key_plans().next().or(plan.columns.first())
         {
@@ -102,7 +123,8 @@ impl RowsStatement {
         }
         Statement {
             sql: self.sql,
-            relaxed,
+            relaxed: self.relaxed,
+            tail: self.tail,
         }
     }
 }
@@ -120,17 +142,44 @@ pub(crate) fn insert_rows<'r>(
 ) -> Result<(Statement, usize), Failure> {
     let mut statement = RowsStatement::new(plan, kind);
     for row in rows {
-        let first = statement.rows == 0;
-        let relaxed = statement.push(plan, row)?;
-        if relaxed && first {
-            return Ok((statement.finish(plan, true), 1));
+        // A large row goes alone: together with others it could exceed the server's limit.
+        if statement.rows > 0 && row.size() > most_bytes / 2 {
+            break;
         }
-        if relaxed || statement.rows >= most_rows || statement.sql.len() >= most_bytes {
+        if !statement.push(plan, row)? {
+            break;
+        }
+        if statement.is_closed() || statement.rows >= most_rows || statement.sql.len() >= most_bytes {
             break;
         }
     }
     let rows = statement.rows;
-    Ok((statement.finish(plan, false), rows))
+    Ok((statement.finish(plan), rows))
+}
+
+/// The statements that append pieces to values of a row.
+fn tail(plan: &TablePlan, appends: Vec<(&ColumnPlan, Vec<u8>)>, row: &Row) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut statements = Vec::with_capacity(appends.len());
+    for (column, piece) in appends {
+        let mut sql = b"UPDATE ".to_vec();
+        sql.extend_from_slice(&plan.target);
+        sql.extend_from_slice(b" SET ");
+        for time in plan.columns.iter().filter(|c| c.is_time()) {
+            sql.extend_from_slice(&time.name);
+            sql.push(b'=');
+            sql.extend_from_slice(&time.name);
+            sql.push(b',');
+        }
+        sql.extend_from_slice(&column.name);
+        sql.extend_from_slice(b"=CONCAT(");
+        sql.extend_from_slice(&column.name);
+        sql.push(b',');
+        sql.extend_from_slice(&piece);
+        sql.extend_from_slice(b") WHERE ");
+        condition(&mut sql, plan, row)?;
+        statements.push(sql);
+    }
+    Ok(statements)
 }
 
 /// The condition that finds a row: by its key, or by all of its columns.
@@ -210,7 +259,11 @@ pub(crate) fn delete_keys<'r>(
             sql.push(b')');
         }
     }
-    Ok(Statement { sql, relaxed: false })
+    Ok(Statement {
+        sql,
+        relaxed: false,
+        tail: Vec::new(),
+    })
 }
 
 /// `DELETE` of one row of a table without a key.
@@ -220,7 +273,11 @@ pub(crate) fn delete_identical(plan: &TablePlan, before: &Row) -> Result<Stateme
     sql.extend_from_slice(b" WHERE ");
     condition(&mut sql, plan, before)?;
     sql.extend_from_slice(b" LIMIT 1");
-    Ok(Statement { sql, relaxed: false })
+    Ok(Statement {
+        sql,
+        relaxed: false,
+        tail: Vec::new(),
+    })
 }
 
 /// `UPDATE` of one row: the columns that differ, and every time column, so that ON UPDATE
@@ -230,6 +287,7 @@ pub(crate) fn update(plan: &TablePlan, before: &Row, after: &Row) -> Result<Stat
     sql.extend_from_slice(&plan.target);
     sql.extend_from_slice(b" SET ");
     let mut relaxed = false;
+    let mut appends = Vec::new();
     let mut set = 0usize;
     for column in &plan.columns {
         let new = after.get(column.source);
@@ -244,7 +302,10 @@ pub(crate) fn update(plan: &TablePlan, before: &Row, after: &Row) -> Result<Stat
         sql.extend_from_slice(&column.name);
         sql.push(b'=');
         if changed {
-            relaxed |= value::write(&mut sql, column, new).map_err(|e| unfit(plan, column, e))?;
+            let (lax, pieces) = value::write_beginning(&mut sql, column, new, plan.longest_literal)
+                .map_err(|e| unfit(plan, column, e))?;
+            relaxed |= lax;
+            appends.extend(pieces.into_iter().map(|piece| (column, piece)));
         } else {
             sql.extend_from_slice(&column.name);
         }
@@ -266,5 +327,10 @@ pub(crate) fn update(plan: &TablePlan, before: &Row, after: &Row) -> Result<Stat
     if plan.key.is_none() {
         sql.extend_from_slice(b" LIMIT 1");
     }
-    Ok(Statement { sql, relaxed })
+    let tail = if appends.is_empty() {
+        Vec::new()
+    } else {
+        tail(plan, appends, &plan.overlay(before, after)?)?
+    };
+    Ok(Statement { sql, relaxed, tail })
 }

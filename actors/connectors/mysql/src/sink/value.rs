@@ -1,5 +1,7 @@
 //! Values as literals of a destination column: exactly, or not at all.
 
+use std::borrow::Cow;
+
 use oms_core::{CivilDate, CivilDateTime, ColumnType, Value};
 
 use super::{
@@ -78,7 +80,7 @@ pub(crate) fn write(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'_>) ->
         (Value::Bytes(v), to) => binary(out, v, to)?,
         (Value::Json(v), ColumnType::Json) => literal::text(out, v.as_bytes()),
         (Value::Json(v), ColumnType::Text { tier, .. }) => {
-            longest(v.len(), *tier)?;
+            fits_tier(v.len(), *tier)?;
             literal::text(out, v.as_bytes());
         }
         (Value::Enum(v), _) => return member(out, column, v),
@@ -87,6 +89,52 @@ pub(crate) fn write(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'_>) ->
         _ => return Err(KIND),
     }
     Ok(false)
+}
+
+/// Appends the literal of a value's beginning, and gives the literals of what has to be appended to
+/// it, if the value is longer than `longest`. As [`write`] otherwise.
+pub(crate) fn write_beginning(
+    out: &mut Vec<u8>,
+    column: &ColumnPlan,
+    value: Value<'_>,
+    longest: Option<usize>,
+) -> Result<(bool, Vec<Vec<u8>>), Unfit> {
+    let bytes: Cow<'_, [u8]> = match (value, &column.to, longest) {
+        (Value::Bytes(v), ColumnType::Blob { tier }, Some(most)) if v.len() > most => {
+            fits_tier(v.len(), *tier)?;
+            Cow::Borrowed(v)
+        }
+        (Value::Text(v), ColumnType::Text { tier, charset, .. }, Some(most))
+            if v.len() > most && is_utf8(charset) =>
+        {
+            let text = as_utf8(column, v)?.into_bytes();
+            fits_tier(text.len(), *tier)?;
+            Cow::Owned(text)
+        }
+        _ => return write(out, column, value).map(|relaxed| (relaxed, Vec::new())),
+    };
+    let is_text = matches!(value, Value::Text(_));
+    let most = longest.unwrap_or(usize::MAX).max(16);
+    let mut pieces = Vec::new();
+    let mut rest: &[u8] = &bytes;
+    while !rest.is_empty() {
+        let mut end = most.min(rest.len());
+        // A piece of text ends between characters.
+        while is_text && rest.get(end).is_some_and(|b| b & 0xC0 == 0x80) {
+            end -= 1;
+        }
+        let (piece, later) = rest.split_at(end);
+        let mut made = Vec::new();
+        if is_text {
+            literal::text(&mut made, piece)
+        } else {
+            literal::bytes(&mut made, piece)
+        }
+        pieces.push(made);
+        rest = later;
+    }
+    out.extend_from_slice(&pieces.remove(0));
+    Ok((false, pieces))
 }
 
 fn integer(out: &mut Vec<u8>, value: i128, to: &ColumnType) -> Result<(), Unfit> {
@@ -177,7 +225,7 @@ fn date_time(out: &mut Vec<u8>, value: CivilDateTime, digits: u8) -> Result<(), 
     Ok(())
 }
 
-fn longest(length: usize, tier: u8) -> Result<(), Unfit> {
+fn fits_tier(length: usize, tier: u8) -> Result<(), Unfit> {
     let most = (1u64 << (u32::from(tier).clamp(1, 4) * 8)) - 1;
     if length as u64 <= most { Ok(()) } else { Err(LONG) }
 }
@@ -212,7 +260,7 @@ fn text(out: &mut Vec<u8>, column: &ColumnPlan, value: &[u8]) -> Result<(), Unfi
             if let ColumnType::Text { tier, charset, .. } = &column.to
                 && is_utf8(charset)
             {
-                longest(converted.len(), *tier)?;
+                fits_tier(converted.len(), *tier)?;
             }
             literal::text(out, converted.as_bytes());
         }
@@ -257,7 +305,7 @@ fn check_length(column: &ColumnPlan, value: &[u8]) -> Result<(), Unfit> {
         }
         ColumnType::Text { tier, charset, .. } => {
             if is_utf8(charset) {
-                longest(as_utf8(column, value)?.len(), *tier)
+                fits_tier(as_utf8(column, value)?.len(), *tier)
             } else {
                 // No character set of these servers needs more than four bytes for a character.
                 let most = as_utf8(column, value)?
@@ -265,7 +313,7 @@ fn check_length(column: &ColumnPlan, value: &[u8]) -> Result<(), Unfit> {
                     .count()
                     .saturating_mul(4)
                     .max(value.len());
-                longest(most, *tier)
+                fits_tier(most, *tier)
             }
         }
         _ => Ok(()),
@@ -283,7 +331,7 @@ fn binary(out: &mut Vec<u8>, value: &[u8], to: &ColumnType) -> Result<(), Unfit>
             }
         }
         ColumnType::VarBinary { length } if value.len() > *length as usize => return Err(LONG),
-        ColumnType::Blob { tier } => longest(value.len(), *tier)?,
+        ColumnType::Blob { tier } => fits_tier(value.len(), *tier)?,
         ColumnType::VarBinary { .. } => {}
         _ => return Err(KIND),
     }

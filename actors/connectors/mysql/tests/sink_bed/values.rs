@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use oms_core::{
-    ApplyMode, ChunkRange, ChunkReceipt, CivilDate, CivilDateTime, Claim, ClaimToken, Duration, Epoch, ExistingRows,
-    Failure, LaneId, LaneState, Row, RowBuilder, RowOp, SinkOptions, TableName, TablePair, TableSchema, Value,
-    Watermark, testing::numbered_position, testing::sink::SinkBed,
+    ApplyMode, ChunkRange, ChunkReceipt, CivilDate, CivilDateTime, Claim, ClaimToken, Duration, Epoch,
+    ExistingRows, Failure, LaneId, LaneState, Row, RowBuilder, RowOp, SinkOptions, TableName, TablePair,
+    TableSchema, Value, Watermark, testing::numbered_position, testing::sink::SinkBed,
 };
 
 use super::Bed;
@@ -16,7 +16,10 @@ pub(crate) struct Sample {
 }
 
 pub(crate) fn sample(ty: &'static str, values: impl Into<Vec<Value<'static>>>) -> Sample {
-    Sample { ty, values: values.into() }
+    Sample {
+        ty,
+        values: values.into(),
+    }
 }
 
 fn date(year: u16, month: u8, day: u8) -> CivilDate {
@@ -24,7 +27,13 @@ fn date(year: u16, month: u8, day: u8) -> CivilDate {
 }
 
 fn at(date: CivilDate, hour: u8, minute: u8, second: u8, micros: u32) -> CivilDateTime {
-    CivilDateTime { date, hour, minute, second, micros }
+    CivilDateTime {
+        date,
+        hour,
+        minute,
+        second,
+        micros,
+    }
 }
 
 const ALL_BYTES: &[u8] = &{
@@ -60,15 +69,39 @@ pub(crate) fn common() -> Vec<Sample> {
             ],
         ),
         sample("DECIMAL(5,0) UNSIGNED", [Decimal("99999"), Decimal("0")]),
-        sample("FLOAT", [Float(f32::MAX), Float(f32::MIN_POSITIVE), Float(0.1), Float(16_777_217.0), Float(0.0)]),
+        sample(
+            "FLOAT",
+            [
+                Float(f32::MAX),
+                Float(f32::MIN_POSITIVE),
+                Float(0.1),
+                Float(16_777_217.0),
+                Float(0.0),
+            ],
+        ),
         sample(
             "DOUBLE",
-            [Double(f64::MAX), Double(5e-324), Double(0.1), Double(-1.5e-300), Double(9_007_199_254_740_993.0), Double(0.0)],
+            [
+                Double(f64::MAX),
+                Double(5e-324),
+                Double(0.1),
+                Double(-1.5e-300),
+                Double(9_007_199_254_740_993.0),
+                Double(0.0),
+            ],
         ),
         sample("BIT(1)", [Bit(1), Bit(0)]),
         sample("BIT(64)", [Bit(u64::MAX), Bit(0), Bit(1 << 63)]),
         sample("YEAR", [Year(0), Year(1901), Year(2155)]),
-        sample("DATE", [Date(date(0, 0, 0)), Date(date(2024, 0, 0)), Date(date(2024, 2, 31)), Date(date(9999, 12, 31))]),
+        sample(
+            "DATE",
+            [
+                Date(date(0, 0, 0)),
+                Date(date(2024, 0, 0)),
+                Date(date(2024, 2, 31)),
+                Date(date(9999, 12, 31)),
+            ],
+        ),
         sample(
             "DATETIME(6)",
             [
@@ -78,14 +111,40 @@ pub(crate) fn common() -> Vec<Sample> {
             ],
         ),
         sample("DATETIME", [DateTime(at(date(9999, 12, 31), 23, 59, 59, 0))]),
-        sample("TIMESTAMP(6) NULL", [Timestamp(0), Timestamp(1_000_000), Timestamp(2_147_483_647_999_999)]),
+        sample(
+            "TIMESTAMP(6) NULL",
+            [
+                Timestamp(0),
+                Timestamp(1_000_000),
+                Timestamp(2_147_483_647_999_999),
+            ],
+        ),
         sample("TIMESTAMP NULL", [Timestamp(0), Timestamp(1_600_000_000_000_000)]),
-        sample("TIME(6)", [Time(Duration(-3_020_399_000_000)), Time(Duration(3_020_399_000_000)), Time(Duration(-1))]),
+        sample(
+            "TIME(6)",
+            [
+                Time(Duration(-3_020_399_000_000)),
+                Time(Duration(3_020_399_000_000)),
+                Time(Duration(-1)),
+            ],
+        ),
         sample("TIME", [Time(Duration(0)), Time(Duration(-3_600_000_000))]),
-        sample("CHAR(20) CHARACTER SET utf8mb4", [Text(b""), Text(b" leading"), Text("💩é".as_bytes())]),
-        sample("VARCHAR(60) CHARACTER SET utf8mb4", [Text(tricky), Text(b"trailing  "), Text(b"")]),
-        sample("TEXT CHARACTER SET utf8mb4", [Text(tricky), Text(b"A"), Text(b"a"), Text(b"a ")]),
-        sample("BINARY(4)", [Bytes(b"a\0\0\0"), Bytes(b"\0\0\0\0"), Bytes(b"\xFF\\'\0")]),
+        sample(
+            "CHAR(20) CHARACTER SET utf8mb4",
+            [Text(b""), Text(b" leading"), Text("💩é".as_bytes())],
+        ),
+        sample(
+            "VARCHAR(60) CHARACTER SET utf8mb4",
+            [Text(tricky), Text(b"trailing  "), Text(b"")],
+        ),
+        sample(
+            "TEXT CHARACTER SET utf8mb4",
+            [Text(tricky), Text(b"A"), Text(b"a"), Text(b"a ")],
+        ),
+        sample(
+            "BINARY(4)",
+            [Bytes(b"a\0\0\0"), Bytes(b"\0\0\0\0"), Bytes(b"\xFF\\'\0")],
+        ),
         sample("VARBINARY(300)", [Bytes(ALL_BYTES), Bytes(b""), Bytes(b"a\0")]),
         sample("LONGBLOB", [Bytes(ALL_BYTES), Bytes(b"\xE4\xB8"), Bytes(b"'")]),
         sample("ENUM('a','B','c''d','')", [Enum(1), Enum(3), Enum(0), Enum(4)]),
@@ -96,7 +155,13 @@ pub(crate) fn common() -> Vec<Sample> {
 
 /// Columns with a JSON type of their own. The texts are in the normal form of the servers.
 pub(crate) fn json() -> Sample {
-    let texts = ["{\"a\": [1, 2.5, \"x\\\\ é\"], \"b\": 1.0}", "null", "\"'\"", "18446744073709551615", "[]"];
+    let texts = [
+        "{\"a\": [1, 2.5, \"x\\\\ é\"], \"b\": 1.0}",
+        "null",
+        "\"'\"",
+        "18446744073709551615",
+        "[]",
+    ];
     sample("JSON", texts.map(Value::Json))
 }
 
@@ -111,17 +176,34 @@ pub(crate) fn negative_zero() -> [Sample; 2] {
 pub(crate) fn charsets() -> Vec<Sample> {
     use Value::Text;
     vec![
-        sample("VARCHAR(20) CHARACTER SET latin1", [Text(b"caf\xE9 \x80\x81\x9D"), Text(b"plain"), Text(b"CAF\xC9")]),
-        sample("VARCHAR(20) CHARACTER SET gbk", [Text(b"\xD6\xD0\x81\x5C"), Text(b"plain"), Text(b"it's")]),
+        sample(
+            "VARCHAR(20) CHARACTER SET latin1",
+            [Text(b"caf\xE9 \x80\x81\x9D"), Text(b"plain"), Text(b"CAF\xC9")],
+        ),
+        sample(
+            "VARCHAR(20) CHARACTER SET gbk",
+            [Text(b"\xD6\xD0\x81\x5C"), Text(b"plain"), Text(b"it's")],
+        ),
         sample("TEXT CHARACTER SET sjis", [Text(b"\x83\x5C"), Text(b"ascii")]),
-        sample("CHAR(10) CHARACTER SET ucs2", [Text(b"\x4E\x2D\0a"), Text(b"\0b")]),
-        sample("VARCHAR(10) CHARACTER SET utf16", [Text(b"\xD8\x3D\xDC\xA9\0'"), Text(b"\0a\0 ")]),
+        sample(
+            "CHAR(10) CHARACTER SET ucs2",
+            [Text(b"\x4E\x2D\0a"), Text(b"\0b")],
+        ),
+        sample(
+            "VARCHAR(10) CHARACTER SET utf16",
+            [Text(b"\xD8\x3D\xDC\xA9\0'"), Text(b"\0a\0 ")],
+        ),
         sample("VARCHAR(10) CHARACTER SET utf8", [Text("中é".as_bytes())]),
     ]
 }
 
 fn columns(samples: &[Sample]) -> String {
-    samples.iter().enumerate().map(|(i, s)| format!("`c{i} ``x`` .` {}", s.ty)).collect::<Vec<_>>().join(", ")
+    samples
+        .iter()
+        .enumerate()
+        .map(|(i, s)| format!("`c{i} ``x`` .` {}", s.ty))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn rows(samples: &[Sample]) -> Vec<Row> {
@@ -156,13 +238,29 @@ fn describe(left: &[Row], right: &[Row], samples: &[Sample]) -> String {
 }
 
 pub(crate) async fn load(bed: &Bed, name: &TableName) -> Arc<TableSchema> {
-    let loaded = bed.sink.load_tables(std::slice::from_ref(name)).await.expect("load");
+    let loaded = bed
+        .sink
+        .load_tables(std::slice::from_ref(name))
+        .await
+        .expect("load");
     Arc::new(loaded.into_iter().next().flatten().expect("the table exists"))
 }
 
 pub(crate) async fn claim(bed: &Bed, pair: TablePair) -> Arc<dyn Claim> {
-    let token = ClaimToken { component: "p_values.full-import".parse().expect("a name"), epoch: Epoch(1) };
-    bed.sink.claim(token, SinkOptions { tables: Arc::new(vec![pair]), lanes: 1 }).await.expect("claim")
+    let token = ClaimToken {
+        component: "p_values.full-import".parse().expect("a name"),
+        epoch: Epoch(1),
+    };
+    bed.sink
+        .claim(
+            token,
+            SinkOptions {
+                tables: Arc::new(vec![pair]),
+                lanes: 1,
+            },
+        )
+        .await
+        .expect("claim")
 }
 
 pub(crate) async fn import(claim: &dyn Claim, source: &TableName, rows: &[Row]) -> Result<(), Failure> {
@@ -184,19 +282,36 @@ pub(crate) async fn apply(claim: &dyn Claim, ops: &[RowOp]) -> Result<(), Failur
     let mut applier = claim.applier(LaneId(0)).await?;
     applier.begin().await?;
     applier.write(ops).await?;
-    let watermark = Watermark { applied: 1, position: numbered_position(1) };
-    applier.commit(&LaneState { watermark, above: Default::default() }).await
+    let watermark = Watermark {
+        applied: 1,
+        position: numbered_position(1),
+    };
+    applier
+        .commit(&LaneState {
+            watermark,
+            above: Default::default(),
+        })
+        .await
 }
 
 pub(crate) fn change(before: Option<&Row>, after: Option<&Row>) -> RowOp {
-    RowOp { table: 0, mode: ApplyMode::Strict, before: before.cloned(), after: after.cloned() }
+    RowOp {
+        table: 0,
+        mode: ApplyMode::Strict,
+        before: before.cloned(),
+        after: after.cloned(),
+    }
 }
 
 /// A table of the samples, with and without a key.
 async fn table(bed: &Bed, name: &str, samples: &[Sample], key: &str) -> (TableName, TablePair) {
     let name = TableName::new("sink_contract", name);
     bed.execute(&format!("DROP TABLE IF EXISTS {name}")).await;
-    bed.execute(&format!("CREATE TABLE {name} (id BIGINT NOT NULL, {}{key})", columns(samples))).await;
+    bed.execute(&format!(
+        "CREATE TABLE {name} (id BIGINT NOT NULL, {}{key})",
+        columns(samples)
+    ))
+    .await;
     let schema = load(bed, &name).await;
     let pair = TablePair::by_name(schema.clone(), schema).expect("the same definition");
     (name, pair)
@@ -210,7 +325,11 @@ pub(crate) async fn round_trip(bed: &Bed, samples: &[Sample]) {
     let claimed = claim(bed, pair).await;
     import(claimed.as_ref(), &name, &all).await.expect("import");
     let found = bed.rows(&name).await;
-    assert!(found == sorted(all.clone()), "import: {}", describe(&sorted(all.clone()), &found, samples));
+    assert!(
+        found == sorted(all.clone()),
+        "import: {}",
+        describe(&sorted(all.clone()), &found, samples)
+    );
 
     // Each row takes the values of the next one, then goes back, then is deleted and inserted.
     let next = |n: usize| {
@@ -218,10 +337,18 @@ pub(crate) async fn round_trip(bed: &Bed, samples: &[Sample]) {
         row(n as i64, (1..from.len()).map(|i| from.get(i)))
     };
     let shifted: Vec<Row> = (0..all.len()).map(next).collect();
-    let forward: Vec<RowOp> = all.iter().zip(&shifted).map(|(a, b)| change(Some(a), Some(b))).collect();
+    let forward: Vec<RowOp> = all
+        .iter()
+        .zip(&shifted)
+        .map(|(a, b)| change(Some(a), Some(b)))
+        .collect();
     apply(claimed.as_ref(), &forward).await.expect("updates");
     let found = bed.rows(&name).await;
-    assert!(found == sorted(shifted.clone()), "update: {}", describe(&sorted(shifted.clone()), &found, samples));
+    assert!(
+        found == sorted(shifted.clone()),
+        "update: {}",
+        describe(&sorted(shifted.clone()), &found, samples)
+    );
     let mut rest: Vec<RowOp> = shifted.iter().map(|r| change(Some(r), None)).collect();
     apply(claimed.as_ref(), &rest).await.expect("deletes");
     rest = all.iter().map(|r| change(None, Some(r))).collect();
@@ -229,19 +356,37 @@ pub(crate) async fn round_trip(bed: &Bed, samples: &[Sample]) {
     assert!(bed.rows(&name).await == sorted(all.clone()), "inserts by change");
 
     // Without a key, all rows are two of each and differ only in the values.
-    let all: Vec<Row> = all.iter().map(|r| row(1, (1..r.len()).map(|i| r.get(i)))).collect();
+    let all: Vec<Row> = all
+        .iter()
+        .map(|r| row(1, (1..r.len()).map(|i| r.get(i))))
+        .collect();
     let (name, pair) = table(bed, "typed_keyless", samples, "").await;
     let claimed = claim(bed, pair).await;
-    let twice: Vec<RowOp> = all.iter().flat_map(|r| [change(None, Some(r)), change(None, Some(r))]).collect();
+    let twice: Vec<RowOp> = all
+        .iter()
+        .flat_map(|r| [change(None, Some(r)), change(None, Some(r))])
+        .collect();
     apply(claimed.as_ref(), &twice).await.expect("inserts");
     for r in &all {
-        apply(claimed.as_ref(), &[change(Some(r), None)]).await.expect("one of two equal rows");
+        apply(claimed.as_ref(), &[change(Some(r), None)])
+            .await
+            .expect("one of two equal rows");
     }
     let found = bed.rows(&name).await;
-    assert!(found == sorted(all.clone()), "keyless: {}", describe(&sorted(all.clone()), &found, samples));
+    assert!(
+        found == sorted(all.clone()),
+        "keyless: {}",
+        describe(&sorted(all.clone()), &found, samples)
+    );
     let shifted: Vec<Row> = (0..all.len()).map(|n| all[(n + 1) % all.len()].clone()).collect();
-    let around: Vec<RowOp> = all.iter().zip(&shifted).map(|(a, b)| change(Some(a), Some(b))).collect();
-    apply(claimed.as_ref(), &around).await.expect("updates of identical rows");
+    let around: Vec<RowOp> = all
+        .iter()
+        .zip(&shifted)
+        .map(|(a, b)| change(Some(a), Some(b)))
+        .collect();
+    apply(claimed.as_ref(), &around)
+        .await
+        .expect("updates of identical rows");
     assert!(bed.rows(&name).await == sorted(all), "keyless updates");
 }
 
@@ -254,7 +399,10 @@ pub(crate) async fn convert(
 ) -> Result<Row, Failure> {
     let name = TableName::new("sink_contract", "converted");
     bed.execute(&format!("DROP TABLE IF EXISTS {name}")).await;
-    bed.execute(&format!("CREATE TABLE {name} (id BIGINT NOT NULL, c {destination}, PRIMARY KEY (id))")).await;
+    bed.execute(&format!(
+        "CREATE TABLE {name} (id BIGINT NOT NULL, c {destination}, PRIMARY KEY (id))"
+    ))
+    .await;
     let there = load(bed, &name).await;
     let mut here = (*there).clone();
     here.columns[1].ty = source_type;
@@ -262,4 +410,43 @@ pub(crate) async fn convert(
     let claimed = claim(bed, pair).await;
     import(claimed.as_ref(), &name, &[row(1, std::iter::once(value))]).await?;
     Ok(bed.rows(&name).await.remove(0))
+}
+
+/// 64 MB by import, and 20 MB of text by a change. Where the server's limit is too low it is raised
+/// once, and the next attempt writes the row.
+pub(crate) async fn large_values(bed: &Bed) {
+    let name = TableName::new("sink_contract", "large");
+    bed.execute(&format!("DROP TABLE IF EXISTS {name}")).await;
+    bed.execute(&format!(
+        "CREATE TABLE {name} (id BIGINT NOT NULL, b LONGBLOB, t LONGTEXT CHARACTER SET utf8mb4, PRIMARY KEY (id))"
+    ))
+    .await;
+    let schema = load(bed, &name).await;
+    let blob: Vec<u8> = (0..64u32 << 20)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let text = "é'中💩\\".repeat(2 << 20);
+    let first = row(1, [Value::Bytes(&blob), Value::Text(b"short")].into_iter());
+    let second = row(
+        1,
+        [Value::Bytes(b"short"), Value::Text(text.as_bytes())].into_iter(),
+    );
+    let mut attempts = 0;
+    for (before, after) in [(None, &first), (Some(&first), &second)] {
+        loop {
+            attempts += 1;
+            let pair = TablePair::by_name(schema.clone(), schema.clone()).expect("the same definition");
+            let claimed = claim(bed, pair).await;
+            let done = match before {
+                None => import(claimed.as_ref(), &name, std::slice::from_ref(after)).await,
+                Some(before) => apply(claimed.as_ref(), &[change(Some(before), Some(after))]).await,
+            };
+            match done {
+                Ok(()) => break,
+                Err(failure) if failure.is_transient() && attempts < 4 => {}
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+        assert!(bed.rows(&name).await == [after.clone()], "all of it arrives");
+    }
 }

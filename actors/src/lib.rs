@@ -24,8 +24,8 @@ mod components;
 pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
 pub use components::{
-    FullImport, FullImportSettings, IncrSync, IncrSyncSettings, Mapping, Shelf, ShelvedLog, Store,
-    StoreSettings,
+    FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync, IncrSyncSettings,
+    Mapping, Shelf, ShelvedLog, Store, StoreSettings,
 };
 pub use context::Context;
 pub use host::{ComponentHost, HostError};

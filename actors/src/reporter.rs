@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use oms_core::{Failure, Position, TableName};
 
+use oms_verify::{RunSummary, TableResult};
+
 use crate::RunState;
 
 /// Facts that later steps, later owners or users need.
@@ -20,6 +22,13 @@ pub enum Facts {
     },
     /// Incremental synchronization has caught up once.
     CaughtUp,
+    /// A verification run has ended.
+    Verified {
+        /// Its result.
+        summary: RunSummary,
+        /// The results of its tables.
+        tables: Vec<TableResult>,
+    },
 }
 
 /// Records facts durably in the metadata, under the component's epoch.

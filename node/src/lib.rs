@@ -1,1 +1,20 @@
 //! The daemon: API services, controller, node agent and the wiring of connectors.
+//!
+//! Every node runs the same [`Daemon`]. It opens the metadata (consensus over a key-value engine),
+//! serves the API, and runs two loops over the replicated state: the *controller*, which on the
+//! leader proposes what should happen next, and the *agent*, which starts and stops the components
+//! that the state assigns to this node. The replicated log is the only channel between them.
+
+mod agent;
+mod api;
+mod behaviors;
+mod connectors;
+mod controller;
+mod daemon;
+mod metadata;
+mod observer;
+mod reporter;
+mod secrets;
+mod selection;
+
+pub use daemon::{Daemon, DaemonError, StopReason};

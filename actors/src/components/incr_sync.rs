@@ -17,7 +17,7 @@ use super::{
 use crate::{Behavior, Completion, Context, Facts};
 
 /// How often progress is published and retention is told what is still needed.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_millis(200);
 
 /// What incremental synchronization works on.
 #[derive(Clone, Debug)]
@@ -89,6 +89,8 @@ impl IncrSync {
                     Err(error) => return Err(failure_of(error)),
                 }
             }
+            self.shelf
+                .note_applied(context.id.project(), watermark.position.clone());
             context.progress.update(|p| {
                 p.rows = done.rows;
                 p.bytes = done.bytes;

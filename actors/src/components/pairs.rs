@@ -42,3 +42,40 @@ pub(crate) async fn load_pairs(
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(pairs))
 }
+
+/// As [`load_pairs`], but a table that cannot be paired keeps its failure and does not stop the
+/// others. Transient failures stop.
+pub(crate) async fn load_pairs_each(
+    source: &dyn Source,
+    sink: &dyn Sink,
+    mappings: &[Mapping],
+) -> Result<Vec<(Mapping, Result<TablePair, Failure>)>, Failure> {
+    match load_pairs(source, sink, mappings).await {
+        Ok(pairs) => {
+            return Ok(mappings
+                .iter()
+                .cloned()
+                .zip(pairs.iter().cloned().map(Ok))
+                .collect());
+        }
+        Err(failure) if failure.is_transient() => return Err(failure),
+        // One of them: find out which.
+        Err(_) => {}
+    }
+    let mut all = Vec::with_capacity(mappings.len());
+    for mapping in mappings {
+        let one = load_pairs(source, sink, std::slice::from_ref(mapping)).await;
+        let one = match one {
+            Err(failure) if failure.is_transient() => return Err(failure),
+            Err(failure) => Err(failure),
+            Ok(pairs) => pairs.first().cloned().ok_or_else(|| {
+                Failure::new(
+                    codes::schema::DEFINITION_DIFFERS,
+                    format!("{} was not read", mapping.source),
+                )
+            }),
+        };
+        all.push((mapping.clone(), one));
+    }
+    Ok(all)
+}

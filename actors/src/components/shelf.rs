@@ -9,7 +9,9 @@ use std::{
 };
 
 use oms_changelog::ChangeLog;
+use oms_core::Position;
 use oms_types::ProjectId;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// A change log that a Store on this node has open.
@@ -39,10 +41,11 @@ impl ShelvedLog {
     }
 }
 
-/// The change logs that are open on this node, by project.
+/// The change logs that are open on this node, and how far they were applied, by project.
 #[derive(Default)]
 pub struct Shelf {
     logs: watch::Sender<BTreeMap<ProjectId, ShelvedLog>>,
+    applied: Mutex<BTreeMap<ProjectId, watch::Sender<Option<Position>>>>,
 }
 
 impl Shelf {
@@ -55,6 +58,24 @@ impl Shelf {
             shelf: self.clone(),
             project,
         }
+    }
+
+    /// Notes that everything up to here is at the destination of the project.
+    pub(crate) fn note_applied(&self, project: &ProjectId, position: Position) {
+        let mut applied = self.applied.lock();
+        applied
+            .entry(project.clone())
+            .or_default()
+            .send_replace(Some(position));
+    }
+
+    /// What incremental synchronization of the project has applied on this node.
+    pub fn applied(&self, project: &ProjectId) -> watch::Receiver<Option<Position>> {
+        self.applied
+            .lock()
+            .entry(project.clone())
+            .or_default()
+            .subscribe()
     }
 
     /// Waits until the project's log is up. Cancel safe.

@@ -61,10 +61,7 @@ impl ProjectClient {
                 Err(error) => last = error.to_string(),
             }
             if Instant::now() >= deadline {
-                bail!(
-                    "{what} did not happen: {last}\n{}",
-                    node.log().lines().rev().take(40).collect::<Vec<_>>().join("\n")
-                );
+                bail!("{what} did not happen: {last}\n{}", recent(node));
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -199,6 +196,16 @@ fn is_unavailable(error: &anyhow::Error) -> bool {
         .downcast_ref::<tonic::Status>()
         .is_some_and(|s| matches!(s.code(), Code::Unavailable | Code::Unknown | Code::Cancelled))
         || error.downcast_ref::<tonic::transport::Error>().is_some()
+}
+
+/// The last lines of the node's log.
+fn recent(node: &OmsNode) -> String {
+    let log = node.log();
+    let lines: Vec<_> = log.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(40)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 fn brief(project: &Project) -> String {

@@ -1,0 +1,316 @@
+//! Projects.
+
+mod create;
+mod results;
+mod watch;
+
+use futures::Stream;
+use oms_core::{Failure, codes};
+use oms_meta::{MetaCommand, MetaState};
+use oms_proto::{
+    meta::{ChangeProject, DecideObject, DeleteProject, ProjectChange, ProjectRecord},
+    v1::{
+        CaughtUpProgress, CreateProjectRequest, DecideObjectRequest, DeleteProjectResponse, Difference,
+        GetProjectRequest, LabelProjectRequest, ListDifferencesRequest, ListObjectsRequest,
+        ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
+        ListVerifiedTablesResponse, ObjectState, Project, ProjectRequest, ProjectSnapshot, ProjectState,
+        ResumeProjectRequest, SchemaObject, ValidateProjectRequest, ValidateProjectResponse,
+        VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
+    },
+};
+use std::pin::Pin;
+use tonic::{Request, Response, Status};
+
+use super::{Backend, status};
+
+type Streaming<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The project service.
+#[derive(Clone)]
+pub(crate) struct Projects(pub(crate) Backend);
+
+pub(super) fn unknown(name: &str) -> Failure {
+    Failure::new(
+        codes::api::NOT_FOUND,
+        format!("project {name:?} does not exist; `omsnode project list` shows all"),
+    )
+}
+
+/// A project's record by name or id.
+pub(super) fn find<'s>(state: &'s MetaState, name: &str) -> Result<&'s ProjectRecord, Failure> {
+    state.project(name).ok_or_else(|| unknown(name))
+}
+
+fn public(record: &ProjectRecord) -> Result<Project, Failure> {
+    record
+        .public
+        .clone()
+        .ok_or_else(|| Failure::new(codes::api::INTERNAL, "the project's record is empty"))
+}
+
+impl Projects {
+    async fn get(&self, name: &str) -> Result<Project, Failure> {
+        public(find(&*self.0.metadata.latest().await?, name)?)
+    }
+
+    async fn change(&self, name: &str, change: ChangeProject) -> Result<Response<Project>, Status> {
+        let work = async {
+            let id = self.get(name).await?.id;
+            self.0
+                .metadata
+                .propose(MetaCommand::ChangeProject(ChangeProject {
+                    id: id.clone(),
+                    ..change
+                }))
+                .await?;
+            self.get(&id).await
+        };
+        work.await.map(Response::new).map_err(status)
+    }
+
+    async fn simple(&self, name: &str, change: ProjectChange) -> Result<Response<Project>, Status> {
+        self.change(
+            name,
+            ChangeProject {
+                change: change as i32,
+                ..Default::default()
+            },
+        )
+        .await
+    }
+}
+
+#[tonic::async_trait]
+impl ProjectService for Projects {
+    async fn validate_project(
+        &self,
+        request: Request<ValidateProjectRequest>,
+    ) -> Result<Response<ValidateProjectResponse>, Status> {
+        let r = request.into_inner();
+        let validated = self.validate(&r.spec.unwrap_or_default(), r.offline).await;
+        validated.map(Response::new).map_err(status)
+    }
+
+    async fn create_project(
+        &self,
+        request: Request<CreateProjectRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let spec = request.into_inner().spec.unwrap_or_default();
+        self.create(spec).await.map(Response::new).map_err(status)
+    }
+
+    async fn get_project(&self, request: Request<GetProjectRequest>) -> Result<Response<Project>, Status> {
+        self.get(&request.into_inner().project)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn list_projects(
+        &self,
+        request: Request<ListProjectsRequest>,
+    ) -> Result<Response<ListProjectsResponse>, Status> {
+        let r = request.into_inner();
+        let state = self.0.metadata.latest().await.map_err(status)?;
+        let matches = |p: &Project| {
+            let spec = p.spec.as_ref();
+            spec.is_some_and(|s| {
+                s.name.contains(&r.name_contains) && r.labels.iter().all(|l| s.labels.contains(l))
+            }) && (r.state() == ProjectState::Unspecified || p.state() == r.state())
+        };
+        let mut projects: Vec<_> = state
+            .projects()
+            .filter_map(|p| p.public.clone())
+            .filter(matches)
+            .collect();
+        projects.sort_by_key(|p| std::cmp::Reverse(p.created_at_ms));
+        Ok(Response::new(ListProjectsResponse { projects }))
+    }
+
+    async fn start_project(&self, request: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.simple(&request.into_inner().project, ProjectChange::Start)
+            .await
+    }
+
+    async fn pause_project(&self, request: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.simple(&request.into_inner().project, ProjectChange::Pause)
+            .await
+    }
+
+    async fn resume_project(
+        &self,
+        request: Request<ResumeProjectRequest>,
+    ) -> Result<Response<Project>, Status> {
+        self.simple(&request.into_inner().project, ProjectChange::Resume)
+            .await
+    }
+
+    async fn release_project(&self, request: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.simple(&request.into_inner().project, ProjectChange::Release)
+            .await
+    }
+
+    async fn delete_project(
+        &self,
+        request: Request<ProjectRequest>,
+    ) -> Result<Response<DeleteProjectResponse>, Status> {
+        let found = self.get(&request.into_inner().project).await.map_err(status)?;
+        let body = MetaCommand::DeleteProject(DeleteProject { id: found.id });
+        self.0.metadata.propose(body).await.map_err(status)?;
+        Ok(Response::new(DeleteProjectResponse {}))
+    }
+
+    async fn label_project(
+        &self,
+        request: Request<LabelProjectRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let r = request.into_inner();
+        let change = ChangeProject {
+            change: ProjectChange::Label as i32,
+            add_labels: r.add,
+            remove_labels: r.remove,
+            ..Default::default()
+        };
+        self.change(&r.project, change).await
+    }
+
+    type WatchProjectStream = Streaming<ProjectSnapshot>;
+
+    async fn watch_project(
+        &self,
+        request: Request<ProjectRequest>,
+    ) -> Result<Response<Self::WatchProjectStream>, Status> {
+        self.watch(&request.into_inner().project)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    type WaitCaughtUpStream = Streaming<CaughtUpProgress>;
+
+    async fn wait_caught_up(
+        &self,
+        request: Request<ProjectRequest>,
+    ) -> Result<Response<Self::WaitCaughtUpStream>, Status> {
+        self.caught_up(&request.into_inner().project)
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+
+    async fn list_precheck_items(
+        &self,
+        request: Request<ProjectRequest>,
+    ) -> Result<Response<ListPrecheckItemsResponse>, Status> {
+        let state = self.0.metadata.latest().await.map_err(status)?;
+        let record = find(&state, &request.into_inner().project).map_err(status)?;
+        Ok(Response::new(ListPrecheckItemsResponse {
+            items: record.precheck_items.clone(),
+        }))
+    }
+
+    async fn list_objects(
+        &self,
+        request: Request<ListObjectsRequest>,
+    ) -> Result<Response<ListObjectsResponse>, Status> {
+        let r = request.into_inner();
+        let state = self.0.metadata.latest().await.map_err(status)?;
+        let record = find(&state, &r.project).map_err(status)?;
+        let objects = record
+            .objects
+            .iter()
+            .filter(|o| r.states.is_empty() || r.states.contains(&o.state))
+            .map(|o| if r.with_statements { o.clone() } else { brief(o) })
+            .collect();
+        Ok(Response::new(ListObjectsResponse { objects }))
+    }
+
+    async fn decide_object(
+        &self,
+        request: Request<DecideObjectRequest>,
+    ) -> Result<Response<ListObjectsResponse>, Status> {
+        let mut r = request.into_inner();
+        let work = async {
+            r.project = self.get(&r.project).await?.id;
+            let id = r.project.clone();
+            self.0
+                .metadata
+                .propose(MetaCommand::DecideObject(DecideObject { request: Some(r) }))
+                .await?;
+            let state = self.0.metadata.latest().await?;
+            let open = [
+                ObjectState::Failed,
+                ObjectState::NotObtained,
+                ObjectState::NotSupported,
+            ];
+            let record = find(&state, &id)?;
+            Ok(record
+                .objects
+                .iter()
+                .filter(|o| open.contains(&o.state()))
+                .map(brief)
+                .collect::<Vec<_>>())
+        };
+        let objects = work.await.map_err(status)?;
+        Ok(Response::new(ListObjectsResponse { objects }))
+    }
+
+    async fn verify_project(
+        &self,
+        request: Request<VerifyProjectRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let r = request.into_inner();
+        let scope = if r.scope() == VerifyScope::Unspecified {
+            VerifyScope::All
+        } else {
+            r.scope()
+        };
+        let change = ChangeProject {
+            change: ProjectChange::Verify as i32,
+            verify_scope: scope as i32,
+            ..Default::default()
+        };
+        self.change(&r.project, change).await
+    }
+
+    async fn skip_verification(&self, request: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.simple(&request.into_inner().project, ProjectChange::SkipVerification)
+            .await
+    }
+
+    async fn list_verified_tables(
+        &self,
+        request: Request<ProjectRequest>,
+    ) -> Result<Response<ListVerifiedTablesResponse>, Status> {
+        let state = self.0.metadata.latest().await.map_err(status)?;
+        let record = find(&state, &request.into_inner().project).map_err(status)?;
+        let run = record
+            .verify_run
+            .max(u32::from(!record.verified_tables.is_empty()));
+        Ok(Response::new(ListVerifiedTablesResponse {
+            run,
+            tables: record.verified_tables.clone(),
+        }))
+    }
+
+    type ListDifferencesStream = Streaming<Difference>;
+
+    async fn list_differences(
+        &self,
+        request: Request<ListDifferencesRequest>,
+    ) -> Result<Response<Self::ListDifferencesStream>, Status> {
+        self.differences(request.into_inner())
+            .await
+            .map(Response::new)
+            .map_err(status)
+    }
+}
+
+/// An object without its long texts.
+fn brief(object: &SchemaObject) -> SchemaObject {
+    SchemaObject {
+        source_definition: String::new(),
+        statements: Vec::new(),
+        ..object.clone()
+    }
+}

@@ -1,0 +1,322 @@
+//! From a record in the metadata to the work of a component.
+
+mod charsets;
+mod precheck;
+mod schema;
+mod traits;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use oms_actors::{
+    Behavior, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
+    IncrSyncSettings, Mapping, Shelf, Store, StoreSettings,
+};
+use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
+use oms_proto::{
+    meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
+    v1::{Concurrency, ObjectKind, ObjectState, OnExistingRows, ProjectSpec, StepKind, VerifyScope},
+};
+use oms_verify::{Preset, Scope, VerifyOptions};
+
+pub(crate) use precheck::precheck_items;
+
+use crate::{connectors::Connector, metadata::Metadata, secrets::Vault};
+
+/// Builds the work of components.
+pub(crate) struct Behaviors {
+    pub(crate) metadata: Metadata,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) reserve_bytes: u64,
+}
+
+impl Behaviors {
+    /// The work of a component as its project's record wants it.
+    pub(crate) fn build(
+        &self,
+        id: &ComponentId,
+        project: &ProjectRecord,
+        component: &ComponentRecord,
+    ) -> Result<Arc<dyn Behavior>, Failure> {
+        let state = self.metadata.state()?;
+        let source = Connector::of(&state, &self.vault, &project.source_id)?;
+        let destination = Connector::of(&state, &self.vault, &project.destination_id)?;
+        let spec = project
+            .public
+            .as_ref()
+            .and_then(|p| p.spec.clone())
+            .unwrap_or_default();
+        Ok(match id.kind() {
+            ComponentKind::Precheck => Arc::new(precheck::Precheck {
+                metadata: self.metadata.clone(),
+                source,
+                destination,
+                spec,
+                selection: project.selection.clone(),
+            }),
+            ComponentKind::SchemaMigration => Arc::new(schema::SchemaMigration {
+                metadata: self.metadata.clone(),
+                source,
+                destination,
+                spec,
+                selection: project.selection.clone(),
+                recorded: project.objects.clone(),
+                after_data: component.step() == StepKind::IndexTransfer,
+            }),
+            ComponentKind::Store => self.store(id, &source, component, &spec)?,
+            ComponentKind::FullImport => self.full_import(id, &source, &destination, project, &spec)?,
+            ComponentKind::IncrSync => self.incr_sync(id, &source, &destination, project, &spec)?,
+            ComponentKind::FullVerification => {
+                self.verification(id, &source, &destination, project, &spec)?
+            }
+        })
+    }
+
+    fn store(
+        &self,
+        id: &ComponentId,
+        source: &Connector,
+        component: &ComponentRecord,
+        spec: &ProjectSpec,
+    ) -> Result<Arc<dyn Behavior>, Failure> {
+        let hours = spec.incremental.as_ref().map_or(0, |i| i.retention_hours);
+        let settings = StoreSettings {
+            dir: self.data_dir.join("store").join(id.project().as_str()),
+            log_id: log_id(id.project().as_str()),
+            reserve_bytes: self.reserve_bytes,
+            retention: Duration::from_secs(u64::from(if hours == 0 { 24 } else { hours }) * 3_600),
+            start: position(component.facts.as_ref().map(|f| f.store_start.as_str()))?,
+        };
+        Ok(Arc::new(Store::new(
+            source.source(server_id(id.project().as_str()))?,
+            self.shelf.clone(),
+            settings,
+        )))
+    }
+
+    fn full_import(
+        &self,
+        id: &ComponentId,
+        source: &Connector,
+        destination: &Connector,
+        project: &ProjectRecord,
+        spec: &ProjectSpec,
+    ) -> Result<Arc<dyn Behavior>, Failure> {
+        let full = spec.full.unwrap_or_default();
+        let (workers, chunk_rows) = match full.concurrency() {
+            Concurrency::Stable => (2, 1_000),
+            Concurrency::Normal | Concurrency::Unspecified => (4, 5_000),
+            Concurrency::Fast => (8, 10_000),
+        };
+        let or = |value: u64, default: u64| if value == 0 { default } else { value };
+        let settings = FullImportSettings {
+            tables: mappings(project),
+            ignore_existing: full.on_existing_rows() == OnExistingRows::Ignore,
+            existing_accepted: project.existing_rows_accepted,
+            workers: if full.workers == 0 { workers } else { full.workers },
+            chunk_rows: or(full.chunk_rows, chunk_rows),
+            max_rows_per_second: full.max_rows_per_second,
+            max_bytes_per_second: full.max_bytes_per_second,
+            max_conflicts: or(full.max_conflicts, 10_000),
+            log_position: steps_include(project, StepKind::IncrTransfer),
+        };
+        let source = source.source(server_id(&id.to_string()))?;
+        Ok(Arc::new(FullImport::new(source, destination.sink()?, settings)))
+    }
+
+    fn incr_sync(
+        &self,
+        id: &ComponentId,
+        source: &Connector,
+        destination: &Connector,
+        project: &ProjectRecord,
+        spec: &ProjectSpec,
+    ) -> Result<Arc<dyn Behavior>, Failure> {
+        let facts = |kind: ComponentKind| {
+            project
+                .components
+                .iter()
+                .find(|c| c.kind == kind.as_str())
+                .and_then(|c| c.facts.clone())
+        };
+        let store = facts(ComponentKind::Store).unwrap_or_default();
+        let import: ComponentFacts = facts(ComponentKind::FullImport).unwrap_or_default();
+        let start = position(Some(&store.store_start))?.ok_or_else(|| {
+            Failure::new(
+                codes::api::INTERNAL,
+                "the Store has not recorded its start position",
+            )
+        })?;
+        let mut snapshots = Vec::new();
+        for s in &import.snapshots {
+            if let (Some(table), Some(p)) = (&s.table, position(Some(&s.position))?) {
+                snapshots.push((table_name(table), p));
+            }
+        }
+        let incremental = spec.incremental.unwrap_or_default();
+        let caught_up = if incremental.caught_up_seconds == 0 {
+            10
+        } else {
+            incremental.caught_up_seconds
+        };
+        let settings = IncrSyncSettings {
+            tables: mappings(project),
+            start,
+            safe_until: position(Some(&import.safe_until))?,
+            snapshots,
+            lanes: if incremental.lanes == 0 {
+                4
+            } else {
+                incremental.lanes.min(64)
+            },
+            caught_up: Duration::from_secs(u64::from(caught_up)),
+        };
+        let source = source.source(server_id(id.project().as_str()))?;
+        Ok(Arc::new(IncrSync::new(
+            source,
+            destination.sink()?,
+            self.shelf.clone(),
+            settings,
+        )))
+    }
+}
+
+impl Behaviors {
+    fn verification(
+        &self,
+        id: &ComponentId,
+        source: &Connector,
+        destination: &Connector,
+        project: &ProjectRecord,
+        spec: &ProjectSpec,
+    ) -> Result<Arc<dyn Behavior>, Failure> {
+        let verify = spec.verify.unwrap_or_default();
+        let ignore = spec
+            .full
+            .as_ref()
+            .is_some_and(|f| f.on_existing_rows() == OnExistingRows::Ignore);
+        let preset = match verify.concurrency() {
+            Concurrency::Stable => Preset::Stable,
+            Concurrency::Normal | Concurrency::Unspecified => Preset::Normal,
+            Concurrency::Fast => Preset::Fast,
+        };
+        let defaults = VerifyOptions::default();
+        let options = VerifyOptions {
+            workers: preset.workers(),
+            max_differences: if verify.max_differences == 0 {
+                defaults.max_differences
+            } else {
+                verify.max_differences
+            },
+            recheck_rounds: if verify.recheck_rounds == 0 {
+                defaults.recheck_rounds
+            } else {
+                verify.recheck_rounds
+            },
+            ignore_destination_only: ignore,
+            ..defaults
+        };
+        let run = project.verify_run.max(1);
+        let of = run.saturating_sub(1);
+        let scope = match project.verify_scope() {
+            VerifyScope::Unspecified | VerifyScope::All => Scope::All,
+            _ if of == 0 => Scope::All,
+            VerifyScope::TablesWithDifferences => Scope::TablesWithDifferences { of },
+            VerifyScope::Differences => Scope::Differences { of },
+        };
+        let settings = FullVerificationSettings {
+            tables: mappings(project),
+            results: self.results(),
+            run,
+            scope,
+            options,
+            charsets: server_charsets(),
+            synchronized: steps_include(project, StepKind::IncrTransfer),
+        };
+        let source = source.source(server_id(&id.to_string()))?;
+        Ok(Arc::new(FullVerification::new(
+            source,
+            destination.sink()?,
+            self.shelf.clone(),
+            settings,
+        )))
+    }
+
+    fn results(&self) -> PathBuf {
+        results_folder(&self.data_dir)
+    }
+}
+
+/// Where a node keeps the results of verifications.
+pub(crate) fn results_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("verify")
+}
+
+/// The tables as full verification numbers and decodes them.
+pub(crate) fn server_charsets() -> Arc<dyn oms_verify::Charsets> {
+    Arc::new(charsets::ServerCharsets::default())
+}
+
+fn steps_include(project: &ProjectRecord, kind: StepKind) -> bool {
+    project
+        .public
+        .as_ref()
+        .is_some_and(|p| p.steps.iter().any(|s| s.kind() == kind))
+}
+
+fn table_name(name: &QualifiedName) -> TableName {
+    TableName::new(&name.database, &name.table)
+}
+
+/// The tables whose rows move: the selection without views and without what the user removed.
+pub(crate) fn mappings(project: &ProjectRecord) -> Vec<Mapping> {
+    let removed = |t: &QualifiedName| {
+        project.objects.iter().any(|o| {
+            o.state() == ObjectState::Removed
+                && o.kind() == ObjectKind::Table
+                && o.database == t.database
+                && o.table == t.table
+        })
+    };
+    project
+        .selection
+        .iter()
+        .filter(|o| !o.view)
+        .filter_map(|o| Some((o.source.as_ref()?, o.destination.as_ref()?)))
+        .filter(|(s, _)| !removed(s))
+        .map(|(s, d)| Mapping {
+            source: table_name(s),
+            destination: table_name(d),
+        })
+        .collect()
+}
+
+fn position(text: Option<&str>) -> Result<Option<Position>, Failure> {
+    match text {
+        None | Some("") => Ok(None),
+        Some(text) => Position::decode(text)
+            .map(Some)
+            .map_err(|e| Failure::new(codes::api::INTERNAL, e)),
+    }
+}
+
+/// Identity of a project's change log: its id, spread over 16 bytes.
+fn log_id(project: &str) -> [u8; 16] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, project.as_bytes());
+    let mut id = [0u8; 16];
+    id.copy_from_slice(digest.as_ref().get(..16).unwrap_or(&[0; 16]));
+    id
+}
+
+/// The number under which a project's Store registers as a replica: unlikely to be anybody else's, and the
+/// same after a restart, so that the server ends the former connection.
+fn server_id(project: &str) -> u32 {
+    let digest = ring::digest::digest(&ring::digest::SHA256, project.as_bytes());
+    let bytes: [u8; 4] = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    (u32::from_le_bytes(bytes) & 0x7fff_ffff).max(1)
+}

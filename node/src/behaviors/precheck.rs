@@ -1,0 +1,160 @@
+//! Prechecks: both ends are looked at before anything is changed.
+
+use async_trait::async_trait;
+use oms_actors::{Behavior, Completion, Context};
+use oms_core::{Failure, PrecheckItem, PrecheckSide, PrecheckStatus, TableName, codes};
+use oms_meta::{MetaCommand, steps_of};
+use oms_mysql::precheck::{PrecheckPlan, Steps, run};
+use oms_proto::{
+    meta::{SelectedObject, SetPrecheckItems},
+    v1::{self, PartialRows, ProjectSpec, StepKind},
+};
+
+use crate::{connectors::Connector, metadata::Metadata};
+
+/// The database that the sinks keep at destinations.
+const META_DATABASE: &str = "omsnode_meta";
+
+/// Runs the prechecks of a project and records their items.
+pub(crate) struct Precheck {
+    pub(crate) metadata: Metadata,
+    pub(crate) source: Connector,
+    pub(crate) destination: Connector,
+    pub(crate) spec: ProjectSpec,
+    pub(crate) selection: Vec<SelectedObject>,
+}
+
+/// Runs all prechecks and gives their items as the API shows them.
+pub(crate) async fn precheck_items(
+    spec: &ProjectSpec,
+    source: &Connector,
+    destination: &Connector,
+    selection: &[SelectedObject],
+    now_us: i64,
+) -> Vec<v1::PrecheckItem> {
+    let mut plan = PrecheckPlan {
+        tables: Vec::new(),
+        views: Vec::new(),
+        steps: Steps {
+            schema: has(spec, StepKind::StructTransfer),
+            full: has(spec, StepKind::FullTransfer),
+            incr: has(spec, StepKind::IncrTransfer),
+        },
+        meta_database: META_DATABASE.to_owned(),
+        now_us,
+    };
+    for object in selection {
+        if let (Some(s), Some(d)) = (&object.source, &object.destination) {
+            let pair = (
+                TableName::new(&s.database, &s.table),
+                TableName::new(&d.database, &d.table),
+            );
+            if object.view {
+                plan.views.push(pair)
+            } else {
+                plan.tables.push(pair)
+            }
+        }
+    }
+    let mut items = run(&source.endpoint, &destination.endpoint, &plan).await;
+    let apply_partial = spec
+        .incremental
+        .as_ref()
+        .is_some_and(|i| i.partial_rows() == PartialRows::Apply);
+    for item in &mut items {
+        // The user has said that partial rows are to be applied.
+        if apply_partial && item.code == Some(codes::src::ROW_IMAGE) && item.status == PrecheckStatus::Failed
+        {
+            item.status = PrecheckStatus::Warning;
+        }
+    }
+    let skipped = spec
+        .precheck
+        .as_ref()
+        .map(|p| p.skip.as_slice())
+        .unwrap_or_default();
+    items.iter().map(|item| shown(item, skipped)).collect()
+}
+
+fn has(spec: &ProjectSpec, kind: StepKind) -> bool {
+    steps_of(spec).iter().any(|s| s.kind() == kind)
+}
+
+fn shown(item: &PrecheckItem, skipped: &[String]) -> v1::PrecheckItem {
+    let status = match item.status {
+        PrecheckStatus::Passed => v1::PrecheckStatus::Passed,
+        PrecheckStatus::Warning | PrecheckStatus::NotChecked => v1::PrecheckStatus::Warning,
+        PrecheckStatus::Failed if item.blocks(skipped) => v1::PrecheckStatus::Failed,
+        PrecheckStatus::Failed => v1::PrecheckStatus::Skipped,
+    };
+    let unchecked = if item.status == PrecheckStatus::NotChecked {
+        "not checked: "
+    } else {
+        ""
+    };
+    let code = item.code.map(|c| format!("{c} ")).unwrap_or_default();
+    v1::PrecheckItem {
+        key: item.key.to_owned(),
+        side: match item.side {
+            PrecheckSide::Source => v1::Side::Source,
+            PrecheckSide::Destination => v1::Side::Destination,
+            PrecheckSide::Both => v1::Side::Both,
+        } as i32,
+        status: status as i32,
+        skippable: item.skippable,
+        message: format!("{unchecked}{code}{}", item.message),
+        action: item.action.clone(),
+    }
+}
+
+#[async_trait]
+impl Behavior for Precheck {
+    async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+        let now_us = context.clock.now_ms().saturating_mul(1_000);
+        let items = precheck_items(
+            &self.spec,
+            &self.source,
+            &self.destination,
+            &self.selection,
+            now_us,
+        )
+        .await;
+        let failed: Vec<_> = items
+            .iter()
+            .filter(|i| i.status() == v1::PrecheckStatus::Failed)
+            .cloned()
+            .collect();
+        let passed = items.len() - failed.len();
+        context.progress.update(|p| {
+            p.objects = passed as u64;
+            p.total_objects = items.len() as u64;
+        });
+        let command = SetPrecheckItems {
+            project: context.id.project().to_string(),
+            epoch: context.epoch.0,
+            items,
+        };
+        self.metadata
+            .propose(MetaCommand::SetPrecheckItems(command))
+            .await?;
+        if failed.is_empty() {
+            return Ok(Completion::Done(format!("{passed} items")));
+        }
+        let named: Vec<_> = failed
+            .iter()
+            .map(|i| {
+                let skip = if i.skippable {
+                    " (can be skipped by name)"
+                } else {
+                    ""
+                };
+                format!("{} at {}: {}{skip}", i.key, i.side().name(), i.message)
+            })
+            .collect();
+        Err(Failure::new(codes::precheck::FAILED, named.join("; ")))
+    }
+
+    async fn remove(&self, _: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}

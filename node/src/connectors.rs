@@ -1,0 +1,157 @@
+//! From a stored data source to a connector.
+
+use std::sync::Arc;
+
+use oms_core::{Failure, Sink, Source, codes};
+use oms_meta::MetaState;
+use oms_mysql::{
+    MysqlSource,
+    binlog::CaptureOptions,
+    catalog::Catalog,
+    connection::{Endpoint, Flavor, Secret, ServerInfo, Side, TlsMode, connect},
+};
+use oms_proto::v1::{Connection, DataSource, DataSourceKind, ServerFacts, TlsMode as TlsModeName};
+
+use crate::secrets::Vault;
+
+/// A data source that can be connected to.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) data_source: DataSource,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// The endpoint of a connection.
+pub(crate) fn endpoint(connection: &Connection, password: Secret) -> Result<Endpoint, Failure> {
+    let invalid = |words: String| Failure::new(codes::api::INVALID_ARGUMENT, words);
+    if connection.host.trim().is_empty() {
+        return Err(invalid("the host is empty".to_owned()));
+    }
+    let port = u16::try_from(connection.port)
+        .ok()
+        .filter(|p| *p != 0)
+        .ok_or_else(|| invalid(format!("{} is not a port: 1 to 65535", connection.port)))?;
+    if connection.kind() == DataSourceKind::Unspecified {
+        return Err(invalid(format!(
+            "the kind is missing: one of {}",
+            DataSourceKind::NAMES.join(", ")
+        )));
+    }
+    Ok(Endpoint {
+        host: connection.host.trim().to_owned(),
+        port,
+        user: connection.user.clone(),
+        password,
+        tls: match connection.tls() {
+            TlsModeName::Unspecified | TlsModeName::Disable => TlsMode::Disable,
+            TlsModeName::Prefer => TlsMode::Prefer,
+            TlsModeName::Require => TlsMode::Require,
+            TlsModeName::Verify => TlsMode::Verify,
+        },
+        tls_ca_pem: connection.tls_ca_pem.clone(),
+    })
+}
+
+impl Connector {
+    /// The stored data source with this id.
+    pub(crate) fn of(state: &MetaState, vault: &Vault, id: &str) -> Result<Self, Failure> {
+        let missing = || {
+            Failure::new(
+                codes::api::NOT_FOUND,
+                format!("data source {id:?} does not exist"),
+            )
+        };
+        let record = state.data_source(id).ok_or_else(missing)?;
+        let data_source = record.public.clone().ok_or_else(missing)?;
+        let password = vault.unseal(&data_source.id, &record.sealed_password)?;
+        let connection = data_source.connection.clone().unwrap_or_default();
+        Ok(Self {
+            endpoint: endpoint(&connection, password)?,
+            data_source,
+        })
+    }
+
+    pub(crate) fn kind(&self) -> DataSourceKind {
+        self.data_source
+            .connection
+            .as_ref()
+            .map_or(DataSourceKind::Unspecified, Connection::kind)
+    }
+
+    /// Reads from it. `server_id` names us to the server as a replica.
+    pub(crate) fn source(&self, server_id: u32) -> Result<Arc<dyn Source>, Failure> {
+        match self.kind() {
+            DataSourceKind::Mysql | DataSourceKind::Mariadb => {
+                let capture = CaptureOptions {
+                    server_id,
+                    ..CaptureOptions::default()
+                };
+                Ok(Arc::new(MysqlSource::new(self.endpoint.clone(), capture)))
+            }
+            other => Err(Failure::new(
+                codes::api::INVALID_ARGUMENT,
+                format!(
+                    "{:?} is {}, which cannot be a source yet",
+                    self.data_source.name,
+                    other.name()
+                ),
+            )),
+        }
+    }
+
+    /// Writes to it.
+    pub(crate) fn sink(&self) -> Result<Arc<dyn Sink>, Failure> {
+        match self.kind() {
+            DataSourceKind::Oceanbase => {
+                Ok(Arc::new(oms_oceanbase::OceanBaseSink::new(self.endpoint.clone())))
+            }
+            DataSourceKind::Mysql | DataSourceKind::Mariadb => {
+                Ok(Arc::new(oms_mysql::sink::MysqlSink::new(self.endpoint.clone())))
+            }
+            DataSourceKind::Unspecified => Err(Failure::new(
+                codes::api::INVALID_ARGUMENT,
+                "the data source has no kind",
+            )),
+        }
+    }
+}
+
+/// Connects, and asks the server what it is.
+///
+/// # Errors
+/// Those of connecting; `OMS-API-0001` when the server is of another kind than declared.
+pub(crate) async fn test(
+    endpoint: &Endpoint,
+    kind: DataSourceKind,
+    side: Side,
+) -> Result<ServerFacts, Failure> {
+    let mut conn = connect(endpoint, side).await?;
+    let info = ServerInfo::probe(&mut conn, side).await?;
+    let is = match info.flavor {
+        Flavor::Mysql => DataSourceKind::Mysql,
+        Flavor::MariaDb => DataSourceKind::Mariadb,
+        Flavor::OceanBase => DataSourceKind::Oceanbase,
+        Flavor::TiDb => DataSourceKind::Unspecified,
+    };
+    if is != kind {
+        return Err(Failure::new(
+            codes::api::INVALID_ARGUMENT,
+            format!(
+                "the server at {}:{} is {} ({}), not {}",
+                endpoint.host,
+                endpoint.port,
+                info.flavor.name(),
+                info.version,
+                kind.name()
+            ),
+        ));
+    }
+    let databases = Catalog::new(&mut conn, info.flavor, side).databases().await?;
+    let charset = databases.first().map(|d| d.charset.clone()).unwrap_or_default();
+    Ok(ServerFacts {
+        version: info.version.clone(),
+        flavor: info.flavor.name().to_owned(),
+        time_zone: String::new(),
+        charset,
+    })
+}

@@ -60,12 +60,18 @@ fn candidates() -> Vec<Vec<u8>> {
 }
 
 async fn fill(client: &mut Client) {
-    client.query_drop("SET sql_mode = ''").await.unwrap();
-    client.query_drop("CREATE DATABASE charsets").await.unwrap();
+    client
+        .query_drop("SET sql_mode = ''")
+        .await
+        .expect("the server answers");
+    client
+        .query_drop("CREATE DATABASE charsets")
+        .await
+        .expect("the server answers");
     client
         .query_drop("CREATE TABLE charsets.c (l INT, b VARBINARY(4), PRIMARY KEY (l, b))")
         .await
-        .unwrap();
+        .expect("the server answers");
     for part in candidates().chunks(5_000) {
         let rows: Vec<String> = part
             .iter()
@@ -80,7 +86,7 @@ async fn fill(client: &mut Client) {
         client
             .query_drop(&format!("INSERT INTO charsets.c VALUES {}", rows.join(",")))
             .await
-            .unwrap();
+            .expect("the server answers");
     }
 }
 
@@ -89,7 +95,7 @@ async fn table(client: &mut Client, charset: &str, longest: usize) -> Option<BTr
     let known = format!(
         "SELECT COUNT(*) FROM information_schema.character_sets WHERE character_set_name = '{charset}'"
     );
-    if client.query_count(&known).await.unwrap() == 0 {
+    if client.query_count(&known).await.expect("the server answers") == 0 {
         return None;
     }
     let rows = client
@@ -98,7 +104,7 @@ async fn table(client: &mut Client, charset: &str, longest: usize) -> Option<BTr
              WHERE l <= LEAST(2, {longest}) OR l = {longest}"
         ))
         .await
-        .unwrap();
+        .expect("the server answers");
     let mut found = Vec::new();
     let mut single = BTreeSet::new();
     for row in rows {
@@ -121,7 +127,7 @@ async fn table(client: &mut Client, charset: &str, longest: usize) -> Option<BTr
     Some(
         found
             .into_iter()
-            .map(|(code, c)| (u32::from_str_radix(&code, 16).unwrap(), c))
+            .map(|(code, c)| (u32::from_str_radix(&code, 16).expect("the server answers"), c))
             .collect(),
     )
 }
@@ -130,15 +136,17 @@ async fn table(client: &mut Client, charset: &str, longest: usize) -> Option<BTr
 async fn tables_are_the_servers() {
     let mut tables: Vec<BTreeMap<&str, BTreeMap<u32, char>>> = Vec::new();
     for kind in [ServerKind::MariaDb, ServerKind::Mysql97] {
-        let mut server = Server::start(kind, ServerOptions::destination()).await.unwrap();
-        let mut client = server.client().await.unwrap();
+        let mut server = Server::start(kind, ServerOptions::destination())
+            .await
+            .expect("the server answers");
+        let mut client = server.client().await.expect("the server answers");
         fill(&mut client).await;
         let mut all = BTreeMap::new();
         for (charset, longest) in CHARSETS {
             all.extend(table(&mut client, charset, longest).await.map(|t| (charset, t)));
         }
         tables.push(all);
-        server.stop().await.unwrap();
+        server.stop().await.expect("the server answers");
     }
     let mut packed = Vec::new();
     let write_to = std::env::var_os("OMSNODE_WRITE_CHARSET_TABLES");
@@ -172,6 +180,6 @@ async fn tables_are_the_servers() {
         }
     }
     if let Some(file) = write_to {
-        std::fs::write(file, packed).unwrap();
+        std::fs::write(file, packed).expect("the server answers");
     }
 }

@@ -178,7 +178,12 @@ pub struct RowBuilder {
     buffer: BytesMut,
     columns: usize,
     pushed: usize,
+    /// Bytes of the last allocation, which the next one doubles.
+    block: usize,
 }
+
+/// The largest allocation that rows share.
+const LARGEST_BLOCK: usize = 64 << 10;
 
 impl RowBuilder {
     /// An empty builder.
@@ -189,7 +194,11 @@ impl RowBuilder {
     /// Starts a row.
     pub fn begin(&mut self, columns: u16) {
         self.buffer.clear();
-        self.buffer.reserve(usize::from(columns) * 20 + 64);
+        let room = usize::from(columns) * 20 + 64;
+        if self.buffer.capacity() < room {
+            self.block = (self.block * 2).min(LARGEST_BLOCK).max(room);
+            self.buffer = BytesMut::with_capacity(self.block);
+        }
         self.columns = usize::from(columns);
         self.pushed = 0;
         self.buffer.put_u16_le(columns);

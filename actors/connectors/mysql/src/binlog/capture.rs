@@ -50,6 +50,13 @@ impl BinlogCapture {
         options: &CaptureOptions,
         from: &Position,
     ) -> Result<Self, Failure> {
+        if options.server_id == 0 {
+            // A server takes 0 for a reader that wants to stop at the end of the log.
+            return Err(Failure::new(
+                codes::src::STATEMENT_FAILED,
+                "a capture needs a server id other than 0",
+            ));
+        }
         let mut conn = connect(endpoint, Side::Source).await?;
         let info = ServerInfo::probe(&mut conn, Side::Source).await?;
         let start = place::start(&mut conn, &info, from).await?;

@@ -84,7 +84,8 @@ fn push_digits(out: &mut String, mut n: u32, digits: usize) {
         *slot = b'0' + (n % 10) as u8;
         n /= 10;
     }
-    out.extend(text.iter().take(digits).map(|b| char::from(*b)));
+    let text = text.get(..digits).unwrap_or_default();
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 #[cfg(test)]

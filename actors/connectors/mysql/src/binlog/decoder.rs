@@ -362,7 +362,7 @@ impl BinlogDecoder {
                 plan.name
             )));
         }
-        let carried = event.present.count(event.columns) + event.present_after.count(event.columns);
+        let carried = event.present.count() + event.present_after.count();
         if event.rows.is_empty() || carried == 0 {
             // Rows of no columns take no bytes: there is no telling how many they are.
             return Err(EventError::of(

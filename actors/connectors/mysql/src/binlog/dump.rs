@@ -16,7 +16,8 @@ use crate::connection::{Endpoint, Flavor};
 #[derive(Clone, Debug)]
 pub struct CaptureOptions {
     /// Number this reader calls itself at the source. It must differ from those of the source and
-    /// its replicas: a server ends an older dump with the same number.
+    /// its replicas and not be 0: a server ends an older dump with the same number, so that a
+    /// capture that is opened elsewhere ends the one before it.
     pub server_id: u32,
     /// How often an idle source shows that it is alive.
     pub heartbeat: Duration,
@@ -28,6 +29,7 @@ pub struct CaptureOptions {
 
 impl Default for CaptureOptions {
     /// Heartbeats every second, events up to 1 GiB and a little, which is what servers can write.
+    /// `server_id` is 0 and has to be set.
     fn default() -> Self {
         Self {
             server_id: 0,
@@ -72,7 +74,7 @@ impl Dump {
         Ok(dump)
     }
 
-    /// The next event. Cancel safe. `None` when the server ends the dump.
+    /// The next packet. Cancel safe.
     pub(crate) async fn next(&mut self) -> std::io::Result<DumpPacket> {
         let packet = self.packets.read().await?;
         Ok(match packet.first() {

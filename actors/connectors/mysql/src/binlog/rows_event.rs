@@ -14,21 +14,34 @@ pub(crate) enum RowsKind {
 
 /// A bit per column of the table: whether the event's rows carry it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ColumnBits<'a>(&'a [u8]);
+pub(crate) struct ColumnBits<'a> {
+    bytes: &'a [u8],
+    count: usize,
+}
 
 impl<'a> ColumnBits<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+    /// Bits of so many columns.
+    pub(crate) fn new(bytes: &'a [u8], columns: usize) -> Self {
+        let mut bits = Self { bytes, count: 0 };
+        bits.count = (0..columns).filter(|i| bits.has(*i)).count();
+        bits
     }
 
     #[inline]
     pub(crate) fn has(&self, index: usize) -> bool {
-        self.0.get(index / 8).is_some_and(|b| b >> (index % 8) & 1 != 0)
+        has_bit(self.bytes, index)
     }
 
-    pub(crate) fn count(&self, columns: usize) -> usize {
-        (0..columns).filter(|i| self.has(*i)).count()
+    /// How many columns are carried.
+    pub(crate) fn count(&self) -> usize {
+        self.count
     }
+}
+
+/// Whether the bit is set; low bits first.
+#[inline]
+pub(crate) fn has_bit(bytes: &[u8], index: usize) -> bool {
+    bytes.get(index / 8).is_some_and(|b| b >> (index % 8) & 1 != 0)
 }
 
 /// An event of rows.
@@ -91,9 +104,9 @@ impl<'a> RowsEvent<'a> {
         }
         let columns = usize::try_from(r.lenenc()?).unwrap_or(usize::MAX);
         let bitmap = columns.div_ceil(8);
-        let present = ColumnBits(r.take(bitmap)?);
+        let present = ColumnBits::new(r.take(bitmap)?, columns);
         let present_after = match rows_kind {
-            RowsKind::Update => ColumnBits(r.take(bitmap)?),
+            RowsKind::Update => ColumnBits::new(r.take(bitmap)?, columns),
             _ => present,
         };
         let rows = match packed {

@@ -7,7 +7,7 @@ use super::{
     column_plan::ColumnPlan,
     error::EventError,
     json::{self, Document},
-    rows_event::ColumnBits,
+    rows_event::{ColumnBits, has_bit},
     table_map::{StorageType, TableMapEvent, storage},
     value_reader::{json_bytes, read_value, skip_value},
 };
@@ -102,7 +102,7 @@ impl TablePlan {
             json_before,
         } = scratch;
         json_before.clear();
-        let nulls = ColumnBits::new(r.take(present.count(self.columns.len()).div_ceil(8))?);
+        let nulls = r.take(present.count().div_ceil(8))?;
         builder.begin(self.column_count);
         let mut carried = 0;
         for (i, plan) in self.columns.iter().enumerate() {
@@ -113,7 +113,7 @@ impl TablePlan {
                 }
                 continue;
             }
-            let is_null = nulls.has(carried);
+            let is_null = has_bit(nulls, carried);
             carried += 1;
             match (is_null, in_row) {
                 (true, true) => builder.push(Value::Null),
@@ -152,8 +152,8 @@ impl TablePlan {
         if options & PARTIAL_JSON == 0 {
             return self.read_row(r, present, scratch, None);
         }
-        let partial = ColumnBits::new(r.take(self.json_columns.div_ceil(8))?);
-        let nulls = ColumnBits::new(r.take(present.count(self.columns.len()).div_ceil(8))?);
+        let partial = r.take(self.json_columns.div_ceil(8))?;
+        let nulls = r.take(present.count().div_ceil(8))?;
         let RowScratch {
             builder,
             text,
@@ -165,7 +165,7 @@ impl TablePlan {
             let in_row = i >= self.first && i - self.first < self.defined;
             let is_partial = *plan == ColumnPlan::Json && {
                 json_seen += 1;
-                partial.has(json_seen - 1)
+                has_bit(partial, json_seen - 1)
             };
             if !present.has(i) {
                 if in_row {
@@ -173,7 +173,7 @@ impl TablePlan {
                 }
                 continue;
             }
-            let is_null = nulls.has(carried);
+            let is_null = has_bit(nulls, carried);
             carried += 1;
             match (is_null, in_row) {
                 (true, true) => builder.push(Value::Null),

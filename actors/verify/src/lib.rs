@@ -12,6 +12,7 @@
 
 mod compare;
 mod error;
+mod inspect;
 
 mod options;
 mod progress;
@@ -24,6 +25,7 @@ mod verifier;
 
 pub use compare::{Charsets, Utf8Charsets};
 pub use error::VerifyError;
+pub use inspect::{ColumnValues, InspectedDifference, Inspector, KeyValue, PREAMBLE};
 
 pub use options::{Pacing, Preset, Scope, VerifyOptions};
 pub use progress::{TableProgress, TableStage, VerifyProgress};

@@ -73,3 +73,415 @@ proptest! {
         prop_assert_eq!(summary.consistent, outcome.iter().all(|(_, d)| d.is_empty()));
     }
 }
+
+/// Writes that hit only rows where nothing was planted.
+fn writer(planted: &Planted, seed: u64) -> oms_verify::testing::Writer {
+    let mut rng = rng(seed);
+    let (kind, table) = (planted.kind, planted.pair.source.name.clone());
+    let mut keys: Vec<i64> = planted.keys.clone();
+    keys.extend(6_000..6_040);
+    Box::new(move |source| {
+        if !rng.random_bool(0.2) {
+            return None;
+        }
+        let n = keys[rng.random_range(0..keys.len())];
+        let wanted = row(kind, n, 0, false);
+        let parts = table_key(&source[&table]);
+        let before = source[&table]
+            .rows()
+            .find(|r| parts.iter().all(|c| r.get(*c) == wanted.get(*c)))
+            .cloned();
+        let after = (before.is_none() || rng.random_bool(0.6))
+            .then(|| row(kind, n, rng.random_range(2_000..3_000), false));
+        Some((table.clone(), before, after))
+    })
+}
+
+fn table_key(table: &oms_verify::testing::MemoryTable) -> Vec<usize> {
+    table.schema().row_key_columns().unwrap_or_else(|| vec![0])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn writes_in_flight_are_no_differences(seed in any::<u64>(), rows in 60usize..150, share in 0.0f64..0.2, lag in 0u64..25, barrier in any::<bool>()) {
+        let mut rng = rng(seed);
+        for kind in [Kind::Integer, Kind::Composite, Kind::FoldedText, Kind::Keyless] {
+            let planted = plant(kind, 0, &mut rng, rows, share);
+            let (world, pairs) = world_of(std::slice::from_ref(&planted));
+            world.write_with(writer(&planted, seed), lag);
+            let folder = tempfile::tempdir().unwrap();
+            let mut setup = Setup { barrier, ..Setup::new() };
+            setup.options.recheck_rounds = 20;
+            let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs, &setup));
+            let (result, differences) = &outcome[0];
+            if kind == Kind::Keyless {
+                let both = planted.mismatched.len() as u64;
+                prop_assert_eq!(result.source_only, planted.source_only.len() as u64 + both);
+                prop_assert_eq!(result.destination_only, planted.destination_only.len() as u64 + both);
+            } else {
+                let [source_only, destination_only, mismatched] = found(&planted, differences);
+                prop_assert_eq!(&source_only, &planted.source_only);
+                prop_assert_eq!(&destination_only, &planted.destination_only);
+                prop_assert_eq!(&mismatched, &planted.mismatched);
+            }
+            prop_assert_eq!(result.unsettled, 0);
+        }
+    }
+
+    #[test]
+    fn a_run_continues_after_any_number_of_crashes(seed in any::<u64>(), rows in 40usize..150, first in 1u64..200) {
+        let mut rng = rng(seed);
+        let planted: Vec<Planted> = KINDS.iter().enumerate().map(|(i, k)| plant(*k, i, &mut rng, rows, 0.1)).collect();
+        let (world, pairs) = world_of(&planted);
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Setup { barrier: rng.random_bool(0.5), ..Setup::new() };
+        let mut crashes = 0;
+        for attempt in 0.. {
+            // Grows, because a re-check is repeated from its beginning.
+            world.fail_after(Some(first * (attempt + 2) / 2));
+            let verifier = Verifier::new(verification(&folder, &world, pairs.clone(), &setup));
+            match runtime().block_on(verifier.run(&CancellationToken::new())) {
+                Ok(Ended::Completed(_)) => break,
+                Ok(Ended::Cancelled) => prop_assert!(false),
+                Err(failure) => prop_assert!(failure.is_transient()),
+            }
+            crashes += 1;
+        }
+        prop_assume!(crashes > 0);
+        for (planted, outcome) in planted.iter().zip(&outcome(&folder, 1)) {
+            assert_found(planted, outcome);
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_does_not_begin_again_and_survives_a_torn_journal() {
+    let planted = plant(Kind::Integer, 0, &mut rng(7), 900, 0.02);
+    let (world, pairs) = world_of(std::slice::from_ref(&planted));
+    let mut setup = Setup::new();
+    setup.options.workers = 2;
+    let whole = tempfile::tempdir().unwrap();
+    runtime().block_on(verify(&whole, &world, pairs.clone(), &setup));
+    let complete = world.accesses();
+
+    let crashed = tempfile::tempdir().unwrap();
+    world.fail_after(Some(complete * 8 / 10));
+    let verifier = Verifier::new(verification(&crashed, &world, pairs.clone(), &setup));
+    assert!(
+        runtime()
+            .block_on(verifier.run(&CancellationToken::new()))
+            .is_err()
+    );
+    world.fail_after(None);
+    let journal = std::fs::read(crashed.path().join("p/1/000000.journal")).unwrap();
+    assert!(journal.len() > 1_000);
+    for cut in (0..=40).map(|part| journal.len() * part / 40) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("p/1")).unwrap();
+        std::fs::copy(
+            crashed.path().join("p/1/run.json"),
+            folder.path().join("p/1/run.json"),
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("p/1/000000.journal"), &journal[..cut]).unwrap();
+        let before = world.accesses();
+        let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs.clone(), &setup));
+        assert_found(&planted, &outcome[0]);
+        let used = world.accesses() - before;
+        assert!(cut < journal.len() || used < complete / 2, "{used} of {complete}");
+    }
+}
+
+#[test]
+fn the_cap_ends_its_table_only() {
+    let mut rng = rng(3);
+    let mut bad = plant(Kind::Integer, 0, &mut rng, 400, 0.0);
+    for n in bad.keys.clone() {
+        bad.destination.put(row(Kind::Integer, n, 5_001, true));
+    }
+    let good = plant(Kind::Composite, 1, &mut rng, 50, 0.0);
+    let keyless = plant(Kind::Keyless, 2, &mut rng, 400, 0.9);
+    let (world, pairs) = world_of(&[bad, good, keyless]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = Setup::new();
+    setup.options.max_differences = 30;
+    let (summary, outcome) = runtime().block_on(verify(&folder, &world, pairs, &setup));
+    for table in [0, 2] {
+        let (result, differences) = &outcome[table];
+        assert_eq!(result.verdict, TableVerdict::Failed);
+        assert_eq!(result.error_code.as_deref(), Some("OMS-VERIFY-0002"));
+        assert!(
+            table == 2 || (differences.len() >= 30 && differences.len() < 300),
+            "{}",
+            differences.len()
+        );
+    }
+    assert_eq!(outcome[1].0.verdict, TableVerdict::Consistent);
+    assert!(!summary.consistent && summary.failed_tables == 2);
+}
+
+#[test]
+fn an_order_that_is_not_as_declared_is_noticed() {
+    // Declared binary, but both servers fold case: `Key` and `kez` come in another order.
+    let mut planted = plant(Kind::FoldedText, 0, &mut rng(11), 200, 0.1);
+    let declare = |schema: &oms_core::TableSchema| {
+        let mut schema = schema.clone();
+        if let oms_core::ColumnType::VarChar { collation, .. } = &mut schema.columns[0].ty {
+            *collation = "utf8mb4_bin".into();
+        }
+        std::sync::Arc::new(schema)
+    };
+    planted.pair.source = declare(&planted.pair.source);
+    planted.pair.destination = declare(&planted.pair.destination);
+    let (world, pairs) = world_of(std::slice::from_ref(&planted));
+    let folder = tempfile::tempdir().unwrap();
+    let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs, &Setup::new()));
+    assert_found(&planted, &outcome[0]);
+}
+
+#[test]
+fn later_runs_look_only_where_they_are_told() {
+    let mut rng = rng(5);
+    let planted: Vec<Planted> = [Kind::Integer, Kind::FoldedText, Kind::Keyless, Kind::Composite]
+        .iter()
+        .enumerate()
+        .map(|(i, k)| plant(*k, i, &mut rng, 300, if i == 3 { 0.0 } else { 0.1 }))
+        .collect();
+    let (world, pairs) = world_of(&planted);
+    let folder = tempfile::tempdir().unwrap();
+    let (summary, _) = runtime().block_on(verify(&folder, &world, pairs.clone(), &Setup::new()));
+    assert!(!summary.consistent);
+    // Everything is repaired but what is missing; and a new difference appears elsewhere.
+    for p in &planted {
+        let name = &p.pair.destination.name;
+        world.change(Side::Destination, name, |table| {
+            let extra: Vec<_> = p.destination_only.iter().chain(&p.mismatched).collect();
+            let wrong: Vec<_> = table
+                .rows()
+                .filter(|r| extra.iter().any(|n| r.get(0) == row(p.kind, **n, 0, true).get(0)))
+                .cloned()
+                .collect();
+            wrong.iter().for_each(|r| assert!(table.remove(r)));
+            let right = p.source.rows().filter(|r| {
+                p.mismatched
+                    .iter()
+                    .any(|n| r.get(0) == row(p.kind, *n, 0, true).get(0))
+            });
+            right.for_each(|r| table.put(r.clone()));
+        });
+    }
+    let elsewhere = planted[0].keys[0];
+    let name = &planted[0].pair.destination.name;
+    world.change(Side::Destination, name, |table| {
+        table.put(row(Kind::Integer, elsewhere, -1, true))
+    });
+
+    let before = world.accesses();
+    let scope = Scope::Differences { of: 1 };
+    let (summary, outcome) = runtime().block_on(verify(
+        &folder,
+        &world,
+        pairs.clone(),
+        &Setup {
+            scope,
+            run: 2,
+            ..Setup::new()
+        },
+    ));
+    assert_eq!(summary.tables, 3, "consistent tables are not looked at");
+    for (planted, (result, _)) in planted.iter().zip(&outcome) {
+        assert_eq!(
+            result.source_only,
+            planted.source_only.len() as u64,
+            "{:?}",
+            planted.kind
+        );
+        assert_eq!(
+            result.destination_only + result.mismatched,
+            0,
+            "{:?}",
+            planted.kind
+        );
+    }
+    let narrow = world.accesses() - before;
+    let scope = Scope::TablesWithDifferences { of: 2 };
+    let (summary, outcome) = runtime().block_on(verify(
+        &folder,
+        &world,
+        pairs,
+        &Setup {
+            scope,
+            run: 3,
+            ..Setup::new()
+        },
+    ));
+    assert_eq!(summary.tables, 3);
+    assert_eq!(outcome[0].0.mismatched, 1, "all rows are read again");
+    assert!(narrow > 0);
+    assert_eq!(results(&folder).runs().unwrap(), [1, 2, 3]);
+    results(&folder).remove().unwrap();
+    assert_eq!(results(&folder).runs().unwrap(), Vec::<u32>::new());
+}
+
+#[test]
+fn rows_that_only_the_destination_has_can_be_ignored() {
+    let mut rng = rng(9);
+    let planted: Vec<Planted> = KINDS
+        .iter()
+        .enumerate()
+        .map(|(i, k)| plant(*k, i, &mut rng, 150, 0.3))
+        .collect();
+    let (world, pairs) = world_of(&planted);
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = Setup::new();
+    setup.options.ignore_destination_only = true;
+    let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs, &setup));
+    for (planted, (result, _)) in planted.iter().zip(&outcome) {
+        assert_eq!(result.destination_only, 0);
+        let keyless = planted.kind == Kind::Keyless;
+        let both = planted.mismatched.len() as u64;
+        assert_eq!(
+            result.source_only,
+            planted.source_only.len() as u64 + if keyless { both } else { 0 }
+        );
+        assert_eq!(result.mismatched, if keyless { 0 } else { both });
+    }
+}
+
+#[test]
+fn keys_that_differ_in_case_are_one_row() {
+    let mut planted = plant(Kind::FoldedText, 0, &mut rng(1), 30, 0.0);
+    let n = planted.keys.iter().copied().find(|n| n % 2 == 0).unwrap();
+    let old = row(Kind::FoldedText, n, 0, true);
+    assert!(planted.destination.remove(&old));
+    let lower = format!("key{n}");
+    let values = [oms_core::Value::Text(lower.as_bytes()), old.get(1), old.get(2)];
+    planted
+        .destination
+        .put(oms_core::RowBuilder::build(values.into_iter()).unwrap());
+    let (world, pairs) = world_of(std::slice::from_ref(&planted));
+    let folder = tempfile::tempdir().unwrap();
+    let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs, &Setup::new()));
+    let kinds: Vec<_> = outcome[0].1.iter().map(|d| d.kind).collect();
+    assert_eq!(kinds, [DifferenceKind::Mismatched]);
+}
+
+#[test]
+fn a_table_without_a_meaning_fails_alone_and_cancelling_can_be_continued() {
+    let int = || oms_core::ColumnType::Integer {
+        bytes: 4,
+        unsigned: false,
+    };
+    let source = schema(
+        "s",
+        "odd",
+        vec![("k", int()), ("j", oms_core::ColumnType::Json)],
+        &[0],
+    );
+    let destination = schema(
+        "d",
+        "odd",
+        vec![("k", int()), ("j", oms_core::ColumnType::Blob { tier: 2 })],
+        &[0],
+    );
+    let odd = TablePair::by_name(source, destination).unwrap();
+    let planted = plant(Kind::Integer, 1, &mut rng(2), 200, 0.1);
+    let (world, mut pairs) = world_of(std::slice::from_ref(&planted));
+    pairs.insert(0, odd);
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new();
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    let verifier = Verifier::new(verification(&folder, &world, pairs.clone(), &setup));
+    assert_eq!(
+        runtime().block_on(verifier.run(&cancelled)).unwrap(),
+        Ended::Cancelled
+    );
+    let (summary, outcome) = runtime().block_on(verify(&folder, &world, pairs.clone(), &setup));
+    let result = &outcome[0].0;
+    assert_eq!(
+        result.error_code,
+        Some(codes::verify::TABLE_NOT_COMPARABLE.to_string())
+    );
+    assert!(result.error.as_ref().unwrap().contains("`j`"));
+    assert_found(&planted, &outcome[1]);
+    assert_eq!(summary.failed_tables, 1);
+    let others: BTreeSet<_> = outcome.iter().map(|(t, _)| t.source.table.clone()).collect();
+    assert_eq!(others.len(), 2);
+    // The same number with other tables is refused.
+    pairs.pop();
+    let verifier = Verifier::new(verification(&folder, &world, pairs, &setup));
+    assert!(
+        runtime()
+            .block_on(verifier.run(&CancellationToken::new()))
+            .is_err()
+    );
+}
+
+#[test]
+fn differences_are_shown_with_values_and_corrections() {
+    let mut planted = plant(Kind::Latin1Text, 0, &mut rng(4), 20, 0.0);
+    let keys = planted.keys.clone();
+    let set =
+        |table: &mut oms_verify::testing::MemoryTable, n, v, d| table.put(row(Kind::Latin1Text, n, v, d));
+    set(&mut planted.source, keys[0], 11, false);
+    set(&mut planted.destination, keys[0], 12, true);
+    set(&mut planted.source, 9_001, 13, false);
+    set(&mut planted.destination, 9_002, 14, true);
+    let mut keyless = plant(Kind::Keyless, 1, &mut rng(4), 20, 0.0);
+    for _ in 0..3 {
+        set_keyless(&mut keyless.source, 9_003);
+        set_keyless(&mut keyless.destination, 9_004);
+    }
+    set_keyless(&mut keyless.destination, 9_003);
+    let (world, pairs) = world_of(&[planted, keyless]);
+    let folder = tempfile::tempdir().unwrap();
+    let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs.clone(), &Setup::new()));
+    let inspector =
+        oms_verify::Inspector::new(std::sync::Arc::new(world.clone()), std::sync::Arc::new(Latin1));
+    let inspect = |table: usize| {
+        let mut shown = runtime()
+            .block_on(inspector.inspect(&pairs[table], &outcome[table].1, true))
+            .unwrap();
+        shown.sort_by_key(|d| d.now);
+        shown
+    };
+    let keyed = inspect(0);
+    let corrections: Vec<_> = keyed.iter().map(|d| d.correction.clone().unwrap()).collect();
+    let n = keys[0];
+    assert_eq!(
+        corrections,
+        [
+            "INSERT INTO `d`.`t0` (`k`, `v`, `w`) VALUES ('é9001', 13, 'w13');".to_owned(),
+            "DELETE FROM `d`.`t0` WHERE `k` = 'é9002';".to_owned(),
+            format!("UPDATE `d`.`t0` SET `v` = 11, `w` = 'w11' WHERE `k` = 'é{n}';"),
+        ]
+    );
+    assert_eq!(keyed[2].columns.len(), 2);
+    assert_eq!(keyed[2].columns[0].source.as_deref(), Some("11"));
+    assert_eq!(keyed[2].columns[0].destination.as_deref(), Some("12"));
+    assert_eq!(keyed[0].key[0].value, "'é9001'");
+    let rows = inspect(1);
+    let insert = "INSERT INTO `d`.`t1` (`k`, `v`, `w`) VALUES (9003, 1, 'w1');";
+    assert_eq!(
+        rows[0].correction.as_deref(),
+        Some([insert, insert].join("\n").as_str())
+    );
+    assert_eq!((rows[0].source_count, rows[0].destination_count), (3, 1));
+    assert_eq!(
+        rows[1].correction.as_deref(),
+        Some("DELETE FROM `d`.`t1` WHERE `k` = 9004 AND `v` = 1 AND HEX(`w`) = '7731' LIMIT 3;")
+    );
+    // What was repaired meanwhile needs nothing.
+    world.change(Side::Destination, &pairs[0].destination.name, |table| {
+        table.put(row(Kind::Latin1Text, 9_001, 13, true));
+    });
+    assert_eq!(inspect(0)[0].now, None);
+    assert_eq!(inspect(0)[0].correction, None);
+}
+
+fn set_keyless(table: &mut oms_verify::testing::MemoryTable, n: i64) {
+    table.put(row(Kind::Keyless, n, 1, true));
+}

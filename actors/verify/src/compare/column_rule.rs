@@ -81,7 +81,7 @@ impl ColumnRule {
 
     /// Appends the form that is equal on both sides exactly when the values are.
     pub(crate) fn normal(&self, side: Side, value: Value<'_>, charsets: &dyn Charsets, out: &mut Vec<u8>) {
-        normal_form::push(self.form, self.ty(side), value, charsets, out);
+        normal_form::push(self.form, side, self.ty(side), value, charsets, out);
     }
 
     /// Appends to a key the value as the other side has it. `false`: the other side cannot hold it.

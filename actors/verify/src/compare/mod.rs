@@ -9,5 +9,10 @@ mod normal_form;
 mod table_rule;
 
 pub use charsets::{Charsets, Utf8Charsets};
+pub(crate) use column_rule::ColumnRule;
 pub(crate) use key_rule::KeyRule;
+pub(crate) use normal_form::{label, labels, text};
 pub(crate) use table_rule::{RowDigest, TableRule};
+
+#[cfg(test)]
+mod tests;

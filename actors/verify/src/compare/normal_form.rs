@@ -9,9 +9,10 @@ use super::{
     column_rule::{Form, is_utf8_family, same_charset_family, text_charset},
     json,
 };
+use crate::Side;
 
-/// First byte of a form. Values that have no form keep their encoding under a tag of their own, so
-/// that they equal only themselves.
+/// First byte of a form. Values that have no form keep their encoding under a tag of their side, so
+/// that they never equal one of the other side.
 const NULL: u8 = 0;
 const NORMAL: u8 = 1;
 const RAW: u8 = 2;
@@ -20,6 +21,7 @@ const EMPTY_MEMBER: u8 = 3;
 /// Appends the form of a value.
 pub(super) fn push(
     form: Form,
+    side: Side,
     ty: &ColumnType,
     value: Value<'_>,
     charsets: &dyn Charsets,
@@ -71,10 +73,8 @@ pub(super) fn push(
     };
     if !done {
         if form != Form::Same {
-            out.push(RAW);
-            // The bytes mean nothing without their character set.
-            out.extend_from_slice(ty.charset().unwrap_or_default().as_bytes());
-            out.push(0);
+            // It has no meaning that the other side could share: equal only to itself.
+            out.extend_from_slice(&[RAW, side as u8]);
         }
         put_value(out, value);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oms_core::{ColumnType, Row, TablePair};
+use oms_core::{Row, TablePair};
 use ring::digest;
 
 use super::{
@@ -177,14 +177,5 @@ impl TableRule {
             .take(16)
             .map(|b| format!("{b:02x}"))
             .collect()
-    }
-
-    /// The type of a key column on a side, for literals.
-    pub(crate) fn column_type(&self, side: Side, index: usize) -> Option<&ColumnType> {
-        let schema = match side {
-            Side::Source => &self.pair.source,
-            Side::Destination => &self.pair.destination,
-        };
-        schema.columns.get(index).map(|c| &c.ty)
     }
 }

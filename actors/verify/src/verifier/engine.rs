@@ -269,11 +269,7 @@ fn begin(plan: &Verification) -> Result<(RunFolder, Vec<Chosen>), VerifyError> {
         None => chosen.extend(all),
         Some(of) => {
             let earlier = plan.results.run(of)?;
-            let verdicts: HashMap<TableName, TableVerdict> = earlier
-                .tables()?
-                .into_iter()
-                .map(|t| (t.source, t.verdict))
-                .collect();
+            let verdicts = verdicts(plan, &earlier)?;
             for table in all {
                 let (source, _) = table.names();
                 match (verdicts.get(&source), table) {
@@ -289,4 +285,21 @@ fn begin(plan: &Verification) -> Result<(RunFolder, Vec<Chosen>), VerifyError> {
     }
     let names = chosen.iter().map(Chosen::names).collect();
     Ok((plan.results.begin(plan.run, plan.scope, names)?, chosen))
+}
+
+/// How tables ended last: in this run, or, where it did not look at them, in the runs it followed.
+fn verdicts(plan: &Verification, last: &RunFolder) -> Result<HashMap<TableName, TableVerdict>, VerifyError> {
+    let mut verdicts = HashMap::new();
+    let mut run = last.clone();
+    loop {
+        for table in run.tables()? {
+            verdicts.entry(table.source).or_insert(table.verdict);
+        }
+        match run.scope() {
+            Scope::TablesWithDifferences { of } | Scope::Differences { of } if of < run.number() => {
+                run = plan.results.run(of)?;
+            }
+            _ => return Ok(verdicts),
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub struct VerifyOptions {
     pub memory_bytes: usize,
     /// A table ends with `OMS-VERIFY-0002` at this many differences.
     pub max_differences: u64,
+    /// Candidates that a table keeps (their keys only) before the scan rests and they are re-checked.
+    pub max_candidates: usize,
     /// How often candidates are read again; at least 1.
     pub recheck_rounds: u32,
     /// Time between two rounds.
@@ -90,6 +92,7 @@ impl Default for VerifyOptions {
             lookup_keys: 400,
             memory_bytes: 64 << 20,
             max_differences: 10_000,
+            max_candidates: 20_000,
             recheck_rounds: 20,
             recheck_pause: Duration::from_secs(3),
             confirmations: 2,
@@ -104,13 +107,5 @@ impl VerifyOptions {
     /// Bytes of one batch: each worker holds up to four (two streams, and one to come for each).
     pub(crate) fn batch_bytes(&self) -> usize {
         (self.memory_bytes / (self.workers.max(1) * 4)).clamp(16 << 10, 4 << 20)
-    }
-
-    /// Candidates that a table keeps before it re-checks them in the middle of the scan.
-    pub(crate) fn max_candidates(&self) -> usize {
-        usize::try_from(self.max_differences)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(2)
-            .clamp(200, 200_000)
     }
 }

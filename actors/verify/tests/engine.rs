@@ -1,5 +1,7 @@
 //! All planted differences are found, none is invented.
 
+#![allow(clippy::unwrap_used)]
+
 mod planted;
 
 use std::collections::BTreeSet;
@@ -64,7 +66,9 @@ proptest! {
         let planted: Vec<Planted> = KINDS.iter().enumerate().map(|(i, k)| plant(*k, i, &mut rng, rows, share)).collect();
         let (world, pairs) = world_of(&planted);
         let folder = tempfile::tempdir().unwrap();
-        let setup = Setup { barrier, ..Setup::new() };
+        let mut setup = Setup { barrier, ..Setup::new() };
+        // Often so few that every chunk is followed by a re-check.
+        setup.options.max_candidates = if barrier { 2_000 } else { 300 };
         let (summary, outcome) = runtime().block_on(verify(&folder, &world, pairs, &setup));
         for (planted, outcome) in planted.iter().zip(&outcome) {
             assert_found(planted, outcome);
@@ -114,6 +118,9 @@ proptest! {
             let folder = tempfile::tempdir().unwrap();
             let mut setup = Setup { barrier, ..Setup::new() };
             setup.options.recheck_rounds = 20;
+            if kind != Kind::Keyless && rng.random_bool(0.5) {
+                setup.options.max_candidates = 5;
+            }
             let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs, &setup));
             let (result, differences) = &outcome[0];
             if kind == Kind::Keyless {
@@ -133,10 +140,16 @@ proptest! {
     #[test]
     fn a_run_continues_after_any_number_of_crashes(seed in any::<u64>(), rows in 40usize..150, first in 1u64..200) {
         let mut rng = rng(seed);
-        let planted: Vec<Planted> = KINDS.iter().enumerate().map(|(i, k)| plant(*k, i, &mut rng, rows, 0.1)).collect();
-        let (world, pairs) = world_of(&planted);
+        let mut planted: Vec<Planted> = KINDS.iter().enumerate().map(|(i, k)| plant(*k, i, &mut rng, rows, 0.1)).collect();
+        let (world, mut pairs) = world_of(&planted);
         let folder = tempfile::tempdir().unwrap();
-        let setup = Setup { barrier: rng.random_bool(0.5), ..Setup::new() };
+        let mut setup = Setup { barrier: rng.random_bool(0.5), ..Setup::new() };
+        if rng.random_bool(0.5) {
+            // A re-check after nearly every chunk; without keys it would be a reason to stop.
+            setup.options.max_candidates = 1;
+            planted.pop();
+            pairs.pop();
+        }
         let mut crashes = 0;
         for attempt in 0.. {
             // Grows, because a re-check is repeated from its beginning.
@@ -484,4 +497,67 @@ fn differences_are_shown_with_values_and_corrections() {
 
 fn set_keyless(table: &mut oms_verify::testing::MemoryTable, n: i64) {
     table.put(row(Kind::Keyless, n, 1, true));
+}
+
+/// The power of the test above it: what is in flight looks like a difference to a single look.
+#[test]
+fn a_single_look_would_take_writes_in_flight_for_differences() {
+    let mut invented = 0;
+    for seed in 0..10 {
+        let planted = plant(Kind::Integer, 0, &mut rng(seed), 150, 0.0);
+        let (world, pairs) = world_of(std::slice::from_ref(&planted));
+        world.write_with(writer(&planted, seed), 24);
+        let folder = tempfile::tempdir().unwrap();
+        let mut setup = Setup::new();
+        setup.options.recheck_rounds = 1;
+        let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs, &setup));
+        invented += outcome[0].1.len();
+    }
+    assert!(invented > 0);
+}
+
+#[test]
+fn reading_keeps_below_the_rate() {
+    let planted = plant(Kind::Integer, 0, &mut rng(6), 300, 0.0);
+    let rows = planted.keys.len() as u64;
+    let (world, pairs) = world_of(std::slice::from_ref(&planted));
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = Setup::new();
+    setup.options.pacing.rows_per_second = Some(100);
+    runtime().block_on(async {
+        let began = tokio::time::Instant::now();
+        verify(&folder, &world, pairs, &setup).await;
+        let least = std::time::Duration::from_millis(rows * 2 * 10);
+        assert!(
+            began.elapsed() >= least && began.elapsed() < least * 2,
+            "{:?}",
+            began.elapsed()
+        );
+    });
+}
+
+#[test]
+fn progress_and_results_can_be_read_while_it_runs() {
+    let planted = plant(Kind::Integer, 0, &mut rng(8), 200, 0.1);
+    let (world, pairs) = world_of(std::slice::from_ref(&planted));
+    let folder = tempfile::tempdir().unwrap();
+    let verifier = Verifier::new(verification(&folder, &world, pairs, &Setup::new()));
+    let progress = verifier.progress();
+    assert!(progress.tables().is_empty());
+    world.fail_after(Some(40));
+    assert!(
+        runtime()
+            .block_on(verifier.run(&CancellationToken::new()))
+            .is_err()
+    );
+    let table = &progress.tables()[0];
+    assert_eq!(table.stage, oms_verify::TableStage::Comparing);
+    assert!(table.rows > 0 && table.result.is_none());
+    assert!(progress.counters.read().rows >= table.rows);
+    let run = results(&folder).run(1).unwrap();
+    assert_eq!(run.tables().unwrap()[0].verdict, TableVerdict::Unfinished);
+    assert_eq!(run.summary().unwrap(), None);
+    assert_eq!(run.differences(&planted.pair.source.name).unwrap().count(), 0);
+    assert!(results(&folder).run(2).is_err());
+    assert!(oms_verify::Results::new(folder.path(), "../p").is_err());
 }

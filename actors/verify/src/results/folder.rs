@@ -233,7 +233,7 @@ impl Iterator for DifferenceReader {
     fn next(&mut self) -> Option<Self::Item> {
         let outcome = files::next_line(self.file.as_mut()?);
         match outcome {
-            Ok(Line::Whole(difference, _)) => return Some(Ok(difference)),
+            Ok(Line::Whole(difference, _)) => Some(Ok(difference)),
             Ok(Line::End) => {
                 self.file = None;
                 None

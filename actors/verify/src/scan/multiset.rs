@@ -250,7 +250,7 @@ impl Compare<'_> {
         readers: &mut Readers,
         differing: Vec<u64>,
     ) -> Result<Vec<RowDigest>, VerifyError> {
-        let most = self.rounds.options.max_candidates();
+        let most = self.rounds.options.max_candidates.max(1);
         let mut suspects = Vec::new();
         for pass in self.passes(&differing)? {
             let mut counts: HashMap<RowDigest, Counts> = HashMap::new();

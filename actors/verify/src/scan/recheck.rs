@@ -75,8 +75,8 @@ enum Seen {
 }
 
 impl Recheck<'_> {
-    /// Reads the candidates in rounds. Returns the real differences, at most `limit` and those of
-    /// the round that reached it.
+    /// Reads the candidates in rounds. Returns the real differences, at most `limit` and those
+    /// of the batch that reached it.
     pub(crate) async fn run(
         &self,
         readers: &mut Readers,
@@ -101,7 +101,8 @@ impl Recheck<'_> {
             let settled = self.rounds.settle().await?;
             let mut left = Vec::new();
             let mut all = std::mem::take(&mut suspects).into_iter();
-            loop {
+            // What is beyond the limit need not be looked at: the table ends with what was found.
+            while (real.len() as u64) < limit {
                 let batch: Vec<Suspect> = all.by_ref().take(options.lookup_keys.max(1)).collect();
                 if batch.is_empty() {
                     break;

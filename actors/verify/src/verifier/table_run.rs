@@ -280,7 +280,7 @@ impl TableRun {
         self.cell.add_rows(outcome.rows);
         self.pace.count_chunk();
         self.add_candidates(&mut inner, outcome.candidates);
-        Ok(inner.candidates.len() > self.plan.options.max_candidates())
+        Ok(inner.candidates.len() > self.plan.options.max_candidates)
     }
 
     /// Re-checks the candidates that have gathered. In the middle of a scan no chunk is planned
@@ -290,7 +290,7 @@ impl TableRun {
         let _planning = self.cursor.lock().await;
         let (candidates, generation, room) = {
             let mut inner = self.lock();
-            if in_scan && inner.candidates.len() <= self.plan.options.max_candidates() {
+            if in_scan && inner.candidates.len() <= self.plan.options.max_candidates {
                 return Ok(());
             }
             let generation = inner.journal.as_mut().map(Journal::next_generation);
@@ -336,6 +336,12 @@ impl TableRun {
             found,
             limit,
         })
+    }
+
+    /// Whether [`TableRun::complete`] has anything to read.
+    pub(super) fn is_incomplete(&self) -> bool {
+        let inner = self.lock();
+        inner.error.is_none() && (inner.mode == Mode::Multiset || !inner.candidates.is_empty())
     }
 
     /// The last re-check, or the whole comparison of a multiset.

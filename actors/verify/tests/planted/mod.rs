@@ -1,5 +1,7 @@
 //! Random tables with planted differences.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use oms_core::{Column, ColumnType, Key, KeyPart, Row, RowBuilder, TableName, TablePair, TableSchema, Value};
@@ -195,9 +197,6 @@ pub(crate) fn row(kind: Kind, n: i64, v: i64, destination: bool) -> Row {
         Kind::Keyless => all(vec![Value::Int(n)]),
     }
 }
-
-/// A difference as tests name it: kind and the row's key number (keyless: the whole row).
-pub(crate) type Expected = BTreeSet<(DifferenceKind, Vec<u8>)>;
 
 pub(crate) struct Planted {
     pub(crate) kind: Kind,

@@ -561,3 +561,45 @@ fn progress_and_results_can_be_read_while_it_runs() {
     assert!(results(&folder).run(2).is_err());
     assert!(oms_verify::Results::new(folder.path(), "../p").is_err());
 }
+
+/// Rows that change faster than the destination follows can be neither proven equal nor different.
+#[test]
+fn rows_that_never_rest_are_never_called_proven() {
+    let planted = plant(Kind::Integer, 0, &mut rng(12), 100, 0.0);
+    let (world, pairs) = world_of(std::slice::from_ref(&planted));
+    let (table, hot) = (planted.pair.source.name.clone(), planted.keys[..3].to_vec());
+    let mut turn = 0usize;
+    let writer = Box::new(
+        move |source: &std::collections::BTreeMap<_, oms_verify::testing::MemoryTable>| {
+            turn += 1;
+            let n = hot[turn % hot.len()];
+            let key = row(Kind::Integer, n, 0, false);
+            let before = source[&table].rows().find(|r| r.get(0) == key.get(0)).cloned();
+            Some((
+                table.clone(),
+                before,
+                Some(row(Kind::Integer, n, 10_000 + turn as i64, false)),
+            ))
+        },
+    );
+    world.write_with(writer, 40);
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup {
+        barrier: true,
+        ..Setup::new()
+    };
+    let (_, outcome) = runtime().block_on(verify(&folder, &world, pairs.clone(), &setup));
+    let (result, differences) = &outcome[0];
+    assert!(!differences.is_empty() && differences.iter().all(|d| !d.settled));
+    assert_eq!(result.unsettled, result.mismatched);
+    // When the rows rest, the recorded keys prove equal.
+    world.write_with(Box::new(|_| None), 40);
+    let again = Setup {
+        barrier: true,
+        scope: Scope::Differences { of: 1 },
+        run: 2,
+        ..Setup::new()
+    };
+    let (summary, _) = runtime().block_on(verify(&folder, &world, pairs, &again));
+    assert!(summary.consistent);
+}

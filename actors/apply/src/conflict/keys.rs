@@ -131,7 +131,6 @@ impl TableLocks {
                 continue;
             }
             match self.add(part, row, fallback, &mut fixed)? {
-                Folded::Null if spec.null_is_value => fixed.number(u64::MAX),
                 Folded::Null => return Ok(()),
                 // Left out: equal keys stay equal without it.
                 Folded::Hashed | Folded::Wild | Folded::Absent => {}
@@ -141,7 +140,6 @@ impl TableLocks {
         let mut wild = false;
         for part in later.iter().filter_map(|n| spec.parts.get(*n)) {
             match self.add(part, row, fallback, &mut exact)? {
-                Folded::Null if spec.null_is_value => exact.number(u64::MAX),
                 Folded::Null => return Ok(()),
                 Folded::Hashed => {}
                 Folded::Wild | Folded::Absent => wild = true,

@@ -41,8 +41,6 @@ pub(super) struct LockSpec {
     pub(super) parts: Vec<Part>,
     /// Whether some part may hold a value that can be equal to any other.
     pub(super) wildcard: bool,
-    /// Whether a NULL is a value like any other (rows of tables without a key).
-    pub(super) null_is_value: bool,
     /// Whether an update that leaves the values as they are needs the lock all the same.
     pub(super) always: bool,
     /// Whether the lock itself is shared (referencing rows of a foreign key).
@@ -55,7 +53,6 @@ impl LockSpec {
             seed,
             wildcard: parts.iter().any(Part::has_wild_values),
             parts,
-            null_is_value: false,
             always: false,
             shared: false,
         }
@@ -140,12 +137,11 @@ fn of_table(pair: &TablePair, folds: &Folds) -> Vec<LockSpec> {
             add(row_key.collect(), true);
         }
         None => {
-            let all: Vec<_> = pair.columns.iter().map(|c| (Some(c.destination), None)).collect();
-            let mut spec = key_spec(pair, folds, &all);
-            spec.null_is_value = true;
+            // One lock for the whole table: a row without a key is found by reading others, and a
+            // server that locks the rows it reads makes two such changes wait for each other.
+            let mut spec = key_spec(pair, folds, &[]);
             spec.always = true;
             specs.push(spec);
-            return with_unique_keys(pair, folds, specs, known);
         }
     }
     with_unique_keys(pair, folds, specs, known)

@@ -12,7 +12,7 @@ use tonic::{
 };
 
 use crate::{
-    error::{CliError, chain},
+    error::{CliError, innermost},
     output::Output,
 };
 
@@ -58,15 +58,15 @@ impl Context {
             server: self.server.clone(),
             cause,
         };
-        let endpoint =
-            Endpoint::from_shared(format!("http://{}", self.server)).map_err(|e| unreachable(chain(&e)))?;
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.server))
+            .map_err(|e| unreachable(innermost(&e)))?;
         endpoint
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .connect()
             .await
-            .map_err(|e| unreachable(chain(&e)))
+            .map_err(|e| unreachable(innermost(&e)))
     }
 
     /// The error behind a status of this daemon; for `map_err`.

@@ -72,7 +72,7 @@ impl CliError {
         if made_here && lost {
             return Self::Unreachable {
                 server: server.to_owned(),
-                cause: chain(status),
+                cause: innermost(status),
             };
         }
         Self::Api(error_of(status))
@@ -135,19 +135,11 @@ impl CliError {
     }
 }
 
-/// An error and its causes in one line, without repetitions.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = match error.downcast_ref::<Status>() {
-        Some(status) => status.message().to_owned(),
-        None => error.to_string(),
-    };
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
+/// The innermost cause of an error: what the operating system or the protocol said.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
     }
-    text
+    innermost.to_string()
 }

@@ -116,10 +116,10 @@ fn parse_json(text: &str, name: &str) -> Result<ProjectSpec, SpecError> {
 }
 
 fn parse_yaml(text: &str, name: &str) -> Result<ProjectSpec, SpecError> {
-    read(serde_yaml_ng::Deserializer::from_str(text)).map_err(|(field, error)| {
+    let spec = read(serde_yaml_ng::Deserializer::from_str(text)).map_err(|(field, error)| {
         let place = error.location().map(|at| (at.line(), at.column()));
-        let text = error.to_string();
-        let mut message = text.as_str();
+        let said = error.to_string();
+        let mut message = said.as_str();
         if let Some((line, column)) = place {
             message = message
                 .strip_suffix(&format!(" at line {line} column {column}"))
@@ -131,8 +131,89 @@ fn parse_yaml(text: &str, name: &str) -> Result<ProjectSpec, SpecError> {
         {
             message = rest;
         }
-        mistake(name, place, field, message)
-    })
+        mistake(name, refined(text, place, &field, message), field, message)
+    })?;
+    // The parser takes a missing value for a text: `rename_to:` and `rename_to: null` would name things.
+    let written: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).unwrap_or_default();
+    let read = serde_json::to_value(&spec).unwrap_or_default();
+    match missing_text(&written, &read) {
+        None => Ok(spec),
+        Some(field) => {
+            let key = field.rsplit('.').next().unwrap_or_default();
+            let place = only_place(text, key);
+            Err(mistake(
+                name,
+                place,
+                field,
+                "invalid type: unit value, expected a string",
+            ))
+        }
+    }
+}
+
+/// The parser places a duplicate field and an unknown value at the beginning of their group; this finds
+/// the line in a group written in block style.
+fn refined(text: &str, place: Option<(usize, usize)>, field: &str, message: &str) -> Option<(usize, usize)> {
+    let (line, column) = place?;
+    let duplicate = message
+        .strip_prefix("duplicate field `")
+        .and_then(|rest| rest.split('`').next());
+    let (key, nth) = match duplicate {
+        Some(key) => (key, 1),
+        None if message.starts_with("unknown variant") => (field.rsplit('.').next().unwrap_or_default(), 0),
+        None => return place,
+    };
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .skip(line.saturating_sub(1))
+        .filter(|(_, text)| {
+            let at = text.find(|c| c != ' ' && c != '-').unwrap_or_default();
+            let rest = text.get(at..).and_then(|rest| rest.strip_prefix(key));
+            at + 1 == column && rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
+        });
+    lines.nth(nth).map(|(i, _)| (i + 1, column)).or(place)
+}
+
+/// The first field that is null as written and a text as read.
+fn missing_text(written: &serde_yaml_ng::Value, read: &serde_json::Value) -> Option<String> {
+    use serde_yaml_ng::Value as Y;
+    let below = |step: String, written: &Y, read: &serde_json::Value| {
+        let rest = missing_text(written, read)?;
+        let dot = if rest.is_empty() || rest.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        Some(format!("{step}{dot}{rest}"))
+    };
+    match written {
+        Y::Null if read.is_string() => Some(String::new()),
+        Y::Mapping(fields) => fields.iter().find_map(|(key, value)| {
+            let key = key.as_str()?;
+            below(key.to_owned(), value, read.get(key)?)
+        }),
+        Y::Sequence(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(i, item)| below(format!("[{i}]"), item, read.get(i)?)),
+        _ => None,
+    }
+}
+
+/// Where a key without a value is, if there is only one such line.
+fn only_place(text: &str, key: &str) -> Option<(usize, usize)> {
+    let mut places = text.lines().enumerate().filter_map(|(i, line)| {
+        let at = line.find(key)?;
+        let before = line.get(..at)?;
+        let rest = line.get(at + key.len()..)?.trim_start().strip_prefix(':')?;
+        let value = rest.split('#').next().unwrap_or_default().trim();
+        let alone = before.trim_matches([' ', '-']).is_empty()
+            && matches!(value, "" | "~" | "null" | "Null" | "NULL");
+        alone.then_some((i + 1, at + 1))
+    });
+    let first = places.next()?;
+    places.next().is_none().then_some(first)
 }
 
 /// Reads with the path of the field at which it fails.
@@ -145,45 +226,44 @@ fn read<'de, D: Deserializer<'de>>(reader: D) -> Result<ProjectSpec, (String, D:
 
 /// Puts a parser's message into our words.
 fn mistake(file: &str, place: Option<(usize, usize)>, field: String, message: &str) -> SpecError {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let suggestion = match quoted.as_slice() {
-        [wrong, allowed @ ..] => nearest(wrong, allowed.iter().copied()),
-        [] => None,
-    };
+    let (found, wanted) = message.rsplit_once("expected ").unwrap_or((message, ""));
     let mut hint = None;
-    let mut words = message
+    if message.starts_with("unknown field") || message.starts_with("unknown variant") {
+        let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        if let [wrong, allowed @ ..] = quoted.as_slice() {
+            hint = nearest(wrong, allowed.iter().copied()).map(|name| format!("did you mean `{name}`?"));
+        }
+    } else if message.starts_with("invalid type") {
+        if message.contains("unit value") || message.contains(": null") {
+            hint = Some("the value is missing".to_owned());
+        } else if wanted == "a string" && !found.contains("map") && !found.contains("sequence") {
+            hint = Some("put the value between quotes".to_owned());
+        } else if wanted == "a sequence" {
+            hint = Some("a list is wanted: `[…]`, or lines that begin with `- `".to_owned());
+        }
+    }
+    let plain = match wanted {
+        "u32" => Some(format!("a whole number from 0 to {}", u32::MAX)),
+        "u64" => Some(format!("a whole number from 0 to {}", u64::MAX)),
+        "a boolean" => Some("true or false".to_owned()),
+        _ if wanted.starts_with("struct ") => Some("fields and their values".to_owned()),
+        _ => None,
+    };
+    let words = if message.contains("more than one document") {
+        "the file holds several documents (`---`); a spec file holds one project".to_owned()
+    } else if let Some(plain) = plain {
+        format!("{found}expected {plain}")
+    } else {
+        message.to_owned()
+    };
+    let message = words
         .replace("unknown variant", "unknown value")
         .replace("unit value", "nothing");
-    if message.contains("more than one document") {
-        words = "the file holds several documents (`---`); a spec file holds one project".to_owned();
-    } else if message.starts_with("unknown field") || message.starts_with("unknown variant") {
-        hint = suggestion.map(|name| format!("did you mean `{name}`?"));
-    } else if message.starts_with("invalid type") {
-        let wanted = message.rsplit("expected ").next().unwrap_or_default();
-        hint = if message.contains("unit value") || message.contains(": null") {
-            Some("the value is missing".to_owned())
-        } else if wanted == "a string" && !message.contains("map") && !message.contains("sequence") {
-            Some("put the value between quotes".to_owned())
-        } else if wanted == "a sequence" {
-            Some("a list is wanted: `[…]`, or lines that begin with `- `".to_owned())
-        } else if wanted.starts_with("struct ") {
-            words = format!(
-                "{}expected fields and their values",
-                message
-                    .strip_suffix(wanted)
-                    .unwrap_or_default()
-                    .replace("expected ", "")
-            );
-            None
-        } else {
-            None
-        };
-    }
     SpecError {
         file: file.to_owned(),
         place,
         field,
-        message: words,
+        message,
         hint,
     }
 }
@@ -222,32 +302,42 @@ mod tests {
             (
                 "a.json",
                 "{\"name\": \"x\",\n \"databases\": [{\"nam\": \"shop\"}]}",
-                "a.json:2:22: databases[0].nam: unknown field `nam`, expected one of `name`, `rename_to`, `tables`, `exclude` (did you mean `name`?)",
+                "a.json:2:21: databases[0].nam: unknown field `nam`, expected one of `name`, `rename_to`, `tables`, `exclude` (did you mean `name`?)",
             ),
             (
                 "a.yaml",
-                "full:\n  on_existing_rows: stopp\n",
-                "a.yaml:2:21: full.on_existing_rows: unknown value `stopp`, expected `stop` or `ignore` (did you mean `stop`?)",
+                "full:\n  workers: 1\n  on_existing_rows: stopp\n",
+                "a.yaml:3:3: full.on_existing_rows: unknown value `stopp`, expected `stop` or `ignore` (did you mean `stop`?)",
             ),
             (
                 "a.yaml",
                 "full:\n  workers: many\n",
-                "a.yaml:2:12: full.workers: invalid type: string \"many\", expected u32",
+                "a.yaml:2:12: full.workers: invalid type: string \"many\", expected a whole number from 0 to 4294967295",
             ),
             (
                 "a.yaml",
                 "full:\n  workers: -1\n",
-                "a.yaml:2:12: full.workers: invalid value: integer `-1`, expected u32",
+                "a.yaml:2:12: full.workers: invalid type: integer `-1`, expected a whole number from 0 to 4294967295",
             ),
             (
-                "a.yaml",
-                "name: 12\n",
-                "a.yaml:1:7: name: invalid type: integer `12`, expected a string (put the value between quotes)",
+                "a.json",
+                "{\"name\": 12}",
+                "a.json:1:11: name: invalid type: integer `12`, expected a string (put the value between quotes)",
             ),
             (
                 "a.yaml",
                 "name:\n",
-                "a.yaml:1:6: name: invalid type: nothing, expected a string (the value is missing)",
+                "a.yaml:1:1: name: invalid type: nothing, expected a string (the value is missing)",
+            ),
+            (
+                "a.yaml",
+                "databases:\n  - name: a\n    rename_to: null # none\n",
+                "a.yaml:3:5: databases[0].rename_to: invalid type: nothing, expected a string (the value is missing)",
+            ),
+            (
+                "a.yaml",
+                "labels: [a, ~]\n",
+                "a.yaml: labels[1]: invalid type: nothing, expected a string (the value is missing)",
             ),
             (
                 "a.json",
@@ -294,8 +384,15 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_group_is_no_mistake() {
+        let spec = parse_spec(b"name: null-free\nfull:\n# lanes: 4\nverify: ~\n", "a.yaml").unwrap();
+        assert_eq!((spec.full, spec.verify), (None, None));
+    }
+
+    #[test]
     fn broken_syntax_is_placed() {
-        assert!(refused("name: [a\nsource: b\n", "a.yaml").starts_with("a.yaml:2:"));
+        let error = refused("name: a\nlabels: [a\nsource: b\n", "a.yaml");
+        assert!(error.starts_with("a.yaml:3:"), "{error}");
         assert!(refused("{\"name\": }", "a.json").starts_with("a.json:1:10:"));
         let error = parse_spec(b"name: a\nsource: \xff\n", "a.yaml").unwrap_err();
         assert_eq!(error.to_string(), "a.yaml:2:9: the file is not UTF-8 text");

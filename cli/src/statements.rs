@@ -162,7 +162,10 @@ mod tests {
             if let Ok(parts) = split_statements(&text) {
                 for part in parts {
                     prop_assert!(text.contains(&part));
-                    prop_assert_eq!(split_statements(&part).unwrap(), vec![part]);
+                    // At the end of a text, two dashes are a comment, before a semicolon they are not.
+                    if !part.contains("--") {
+                        prop_assert_eq!(split_statements(&part).unwrap(), vec![part]);
+                    }
                 }
             }
         }

@@ -41,7 +41,10 @@ impl Table {
         inner
             .load_preset(presets::NOTHING)
             .set_content_arrangement(ContentArrangement::Disabled);
-        inner.set_header(names.iter().map(|name| name.trim_end_matches('>')));
+        inner.set_header(names.iter().map(|name| match name.strip_suffix('>') {
+            Some(bare) => Cell::new(bare).set_alignment(CellAlignment::Right),
+            None => Cell::new(name),
+        }));
         let right = names
             .iter()
             .enumerate()

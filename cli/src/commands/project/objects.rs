@@ -211,11 +211,17 @@ fn detail(object: &SchemaObject) -> String {
     text + &joined(&object.statements)
 }
 
+/// Statements as a text that splits into the same statements again.
 fn joined(statements: &[String]) -> String {
-    statements
-        .iter()
-        .map(|s| format!("{};\n", s.trim_end().trim_end_matches(';')))
-        .collect()
+    let mut text = String::new();
+    for statement in statements {
+        let bare = statement.trim_end().trim_end_matches(';');
+        // Behind a comment to the line's end, a semicolon would belong to the comment.
+        let closed = split_statements(&format!("{bare};\nx")).is_ok_and(|parts| parts.len() == 2);
+        text.push_str(bare);
+        text.push_str(if closed { ";\n" } else { "\n;\n" });
+    }
+    text
 }
 
 pub(super) async fn decide(context: &Context, command: ObjectCommand) -> Result<Exit, CliError> {
@@ -355,4 +361,20 @@ async fn edited(context: &Context, wanted: &ObjectArgs) -> Result<Vec<String>, C
         name: "the edited file".to_owned(),
         error,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_statements_split_again() {
+        let statements = [
+            "CREATE TABLE a (b INT) -- why".to_owned(),
+            "SELECT ';'".to_owned(),
+        ];
+        let text = joined(&statements);
+        assert_eq!(text, "CREATE TABLE a (b INT) -- why\n;\nSELECT ';';\n");
+        assert_eq!(split_statements(&text).unwrap(), statements);
+    }
 }

@@ -1,0 +1,448 @@
+//! A daemon that answers from a script, over a real socket.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    process::{Command, Output},
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use oms_proto::{status_of, v1::*};
+use oms_types::codes;
+use tokio::{net::TcpListener, sync::oneshot};
+use tokio_stream::{Stream, wrappers::TcpListenerStream};
+use tonic::{Request, Response, Status, transport::Server};
+
+type Streaming<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What the fake knows, and what it was asked.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) data_sources: Vec<DataSource>,
+    pub(crate) projects: Vec<Project>,
+    pub(crate) components: Vec<Component>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) items: Vec<PrecheckItem>,
+    pub(crate) objects: Vec<SchemaObject>,
+    pub(crate) tables: Vec<VerifiedTable>,
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) lines: Vec<LogLine>,
+    pub(crate) caught_up: Vec<CaughtUpProgress>,
+    /// One list per call of `WatchProject`; the last one is followed by silence.
+    pub(crate) watches: VecDeque<Vec<ProjectSnapshot>>,
+    pub(crate) calls: Vec<String>,
+    pub(crate) passwords: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Fake(Arc<Mutex<Script>>);
+
+/// A running fake; it ends when this is dropped.
+pub(crate) struct Running {
+    pub(crate) address: String,
+    pub(crate) fake: Fake,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl Running {
+    pub(crate) fn start(script: Script) -> Self {
+        let fake = Fake(Arc::new(Mutex::new(script)));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, address) = std::sync::mpsc::channel();
+        let served = fake.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                ready.send(listener.local_addr().unwrap().to_string()).unwrap();
+                let server = Server::builder()
+                    .add_service(data_source_service_server::DataSourceServiceServer::new(
+                        served.clone(),
+                    ))
+                    .add_service(project_service_server::ProjectServiceServer::new(served.clone()))
+                    .add_service(component_service_server::ComponentServiceServer::new(
+                        served.clone(),
+                    ))
+                    .add_service(node_service_server::NodeServiceServer::new(served))
+                    .serve_with_incoming(TcpListenerStream::new(listener));
+                tokio::select! {
+                    result = server => result.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self {
+            address: address.recv().unwrap(),
+            fake,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The command with these arguments, pointed at this fake. Standard input is closed.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = omsnode(arguments);
+        command.env("OMSNODE_SERVER", &self.address);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.fake.script()
+    }
+}
+
+/// The built command without anything inherited that changes what it does.
+pub(crate) fn omsnode(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_omsnode"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("OMSNODE_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).stdin(std::process::Stdio::null());
+    command
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Fake {
+    fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.0.lock().unwrap()
+    }
+
+    fn called(&self, what: impl Into<String>) -> std::sync::MutexGuard<'_, Script> {
+        let mut script = self.script();
+        script.calls.push(what.into());
+        script
+    }
+
+    fn change(&self, call: &str, name: &str, state: ProjectState) -> Result<Response<Project>, Status> {
+        let mut script = self.called(format!("{call} {name}"));
+        let project = find(&mut script.projects, name)?;
+        project.state = state as i32;
+        project.version += 1;
+        Ok(Response::new(project.clone()))
+    }
+}
+
+fn find<'a>(projects: &'a mut [Project], name: &str) -> Result<&'a mut Project, Status> {
+    projects
+        .iter_mut()
+        .find(|p| p.id == name || p.spec.as_ref().is_some_and(|s| s.name == name))
+        .ok_or_else(|| status_of(codes::api::NOT_FOUND, format!("project {name:?} does not exist")))
+}
+
+fn stream<T: Send + 'static>(items: Vec<T>) -> Response<Streaming<T>> {
+    Response::new(Box::pin(tokio_stream::iter(items.into_iter().map(Ok))))
+}
+
+#[tonic::async_trait]
+impl data_source_service_server::DataSourceService for Fake {
+    async fn create_data_source(
+        &self,
+        r: Request<CreateDataSourceRequest>,
+    ) -> Result<Response<DataSource>, Status> {
+        let r = r.into_inner();
+        let created = DataSource {
+            name: r.name,
+            connection: r.connection,
+            remarks: r.remarks,
+            ..Default::default()
+        };
+        let mut script = self.called("create");
+        script.passwords.push(r.password);
+        script.data_sources.push(created.clone());
+        Ok(Response::new(created))
+    }
+    async fn test_data_source(
+        &self,
+        r: Request<TestDataSourceRequest>,
+    ) -> Result<Response<TestDataSourceResponse>, Status> {
+        let r = r.into_inner();
+        if r.name == "locked" {
+            return Err(status_of(codes::src::ACCESS_DENIED, "Access denied for user 'x'"));
+        }
+        self.called(format!("test {}", r.name)).passwords.push(r.password);
+        Ok(Response::new(TestDataSourceResponse {
+            facts: None,
+            elapsed_ms: 12,
+        }))
+    }
+    async fn list_data_sources(
+        &self,
+        _: Request<ListDataSourcesRequest>,
+    ) -> Result<Response<ListDataSourcesResponse>, Status> {
+        Ok(Response::new(ListDataSourcesResponse {
+            data_sources: self.called("list").data_sources.clone(),
+        }))
+    }
+    async fn get_data_source(
+        &self,
+        r: Request<GetDataSourceRequest>,
+    ) -> Result<Response<DataSource>, Status> {
+        let name = r.into_inner().name;
+        let found = self
+            .script()
+            .data_sources
+            .iter()
+            .find(|d| d.name == name)
+            .cloned();
+        found
+            .map(Response::new)
+            .ok_or_else(|| status_of(codes::api::NOT_FOUND, "no such data source"))
+    }
+    async fn update_data_source(
+        &self,
+        r: Request<UpdateDataSourceRequest>,
+    ) -> Result<Response<DataSource>, Status> {
+        let r = r.into_inner();
+        drop(self.called(format!("update {} password={}", r.name, r.password.is_some())));
+        Ok(Response::new(DataSource {
+            name: r.name,
+            ..Default::default()
+        }))
+    }
+    async fn copy_data_source(
+        &self,
+        r: Request<CopyDataSourceRequest>,
+    ) -> Result<Response<DataSource>, Status> {
+        Ok(Response::new(DataSource {
+            name: r.into_inner().new_name,
+            ..Default::default()
+        }))
+    }
+    async fn delete_data_source(
+        &self,
+        r: Request<DeleteDataSourceRequest>,
+    ) -> Result<Response<DeleteDataSourceResponse>, Status> {
+        drop(self.called(format!("delete {}", r.into_inner().name)));
+        Ok(Response::new(DeleteDataSourceResponse {}))
+    }
+}
+
+#[tonic::async_trait]
+impl project_service_server::ProjectService for Fake {
+    async fn validate_project(
+        &self,
+        _: Request<ValidateProjectRequest>,
+    ) -> Result<Response<ValidateProjectResponse>, Status> {
+        let items = self.called("validate").items.clone();
+        Ok(Response::new(ValidateProjectResponse {
+            items,
+            databases: 1,
+            tables: 2,
+            views: 0,
+        }))
+    }
+    async fn create_project(&self, r: Request<CreateProjectRequest>) -> Result<Response<Project>, Status> {
+        let spec = r.into_inner().spec;
+        let project = Project {
+            id: "p1".into(),
+            spec,
+            state: ProjectState::Init as i32,
+            version: 1,
+            ..Default::default()
+        };
+        self.called("create-project").projects.push(project.clone());
+        Ok(Response::new(project))
+    }
+    async fn get_project(&self, r: Request<GetProjectRequest>) -> Result<Response<Project>, Status> {
+        let name = r.into_inner().project;
+        find(&mut self.called(format!("get {name}")).projects, &name).map(|p| Response::new(p.clone()))
+    }
+    async fn list_projects(
+        &self,
+        _: Request<ListProjectsRequest>,
+    ) -> Result<Response<ListProjectsResponse>, Status> {
+        Ok(Response::new(ListProjectsResponse {
+            projects: self.called("list").projects.clone(),
+        }))
+    }
+    async fn start_project(&self, r: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.change("start", &r.into_inner().project, ProjectState::Running)
+    }
+    async fn pause_project(&self, r: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.change("pause", &r.into_inner().project, ProjectState::Suspend)
+    }
+    async fn resume_project(&self, r: Request<ResumeProjectRequest>) -> Result<Response<Project>, Status> {
+        self.change("resume", &r.into_inner().project, ProjectState::Running)
+    }
+    async fn release_project(&self, r: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.change("release", &r.into_inner().project, ProjectState::Releasing)
+    }
+    async fn delete_project(
+        &self,
+        r: Request<ProjectRequest>,
+    ) -> Result<Response<DeleteProjectResponse>, Status> {
+        let name = r.into_inner().project;
+        let mut script = self.called(format!("delete-project {name}"));
+        find(&mut script.projects, &name)?;
+        Ok(Response::new(DeleteProjectResponse {}))
+    }
+    async fn label_project(&self, r: Request<LabelProjectRequest>) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        let mut script = self.called("label");
+        let project = find(&mut script.projects, &r.project)?;
+        project.spec.get_or_insert_default().labels.extend(r.add);
+        Ok(Response::new(project.clone()))
+    }
+    type WatchProjectStream = Streaming<ProjectSnapshot>;
+    async fn watch_project(
+        &self,
+        r: Request<ProjectRequest>,
+    ) -> Result<Response<Self::WatchProjectStream>, Status> {
+        let name = r.into_inner().project;
+        let mut script = self.called(format!("watch {name}"));
+        find(&mut script.projects, &name)?;
+        let items = script.watches.pop_front().unwrap_or_default();
+        if !script.watches.is_empty() {
+            return Ok(stream(items));
+        }
+        let items = tokio_stream::iter(items.into_iter().map(Ok));
+        Ok(Response::new(Box::pin(tokio_stream::StreamExt::chain(
+            items,
+            tokio_stream::pending(),
+        ))))
+    }
+    type WaitCaughtUpStream = Streaming<CaughtUpProgress>;
+    async fn wait_caught_up(
+        &self,
+        r: Request<ProjectRequest>,
+    ) -> Result<Response<Self::WaitCaughtUpStream>, Status> {
+        let mut script = self.called("wait");
+        find(&mut script.projects, &r.into_inner().project)?;
+        let items = tokio_stream::iter(script.caught_up.clone().into_iter().map(Ok));
+        Ok(Response::new(Box::pin(tokio_stream::StreamExt::chain(
+            items,
+            tokio_stream::pending(),
+        ))))
+    }
+    async fn list_precheck_items(
+        &self,
+        _: Request<ProjectRequest>,
+    ) -> Result<Response<ListPrecheckItemsResponse>, Status> {
+        Ok(Response::new(ListPrecheckItemsResponse {
+            items: self.script().items.clone(),
+        }))
+    }
+    async fn list_objects(
+        &self,
+        _: Request<ListObjectsRequest>,
+    ) -> Result<Response<ListObjectsResponse>, Status> {
+        Ok(Response::new(ListObjectsResponse {
+            objects: self.script().objects.clone(),
+        }))
+    }
+    async fn decide_object(
+        &self,
+        r: Request<DecideObjectRequest>,
+    ) -> Result<Response<ListObjectsResponse>, Status> {
+        let r = r.into_inner();
+        let words = [
+            r.decision().name(),
+            &r.database,
+            &r.table,
+            &r.part,
+            &r.statements.join("|"),
+        ]
+        .join(" ");
+        drop(self.called(words));
+        Ok(Response::new(ListObjectsResponse::default()))
+    }
+    async fn verify_project(&self, r: Request<VerifyProjectRequest>) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        self.change(
+            &format!("verify {}", r.scope().name()),
+            &r.project,
+            ProjectState::Running,
+        )
+    }
+    async fn skip_verification(&self, r: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+        self.change("skip", &r.into_inner().project, ProjectState::Running)
+    }
+    async fn list_verified_tables(
+        &self,
+        _: Request<ProjectRequest>,
+    ) -> Result<Response<ListVerifiedTablesResponse>, Status> {
+        Ok(Response::new(ListVerifiedTablesResponse {
+            run: 1,
+            tables: self.script().tables.clone(),
+        }))
+    }
+    type ListDifferencesStream = Streaming<Difference>;
+    async fn list_differences(
+        &self,
+        _: Request<ListDifferencesRequest>,
+    ) -> Result<Response<Self::ListDifferencesStream>, Status> {
+        Ok(stream(self.script().differences.clone()))
+    }
+}
+
+#[tonic::async_trait]
+impl component_service_server::ComponentService for Fake {
+    async fn list_components(
+        &self,
+        _: Request<ListComponentsRequest>,
+    ) -> Result<Response<ListComponentsResponse>, Status> {
+        Ok(Response::new(ListComponentsResponse {
+            components: self.script().components.clone(),
+        }))
+    }
+    async fn get_component(&self, r: Request<GetComponentRequest>) -> Result<Response<Component>, Status> {
+        let id = r.into_inner().id;
+        let found = self.script().components.iter().find(|c| c.id == id).cloned();
+        found
+            .map(Response::new)
+            .ok_or_else(|| status_of(codes::api::NOT_FOUND, "no such component"))
+    }
+    type ReadComponentLogStream = Streaming<LogLine>;
+    async fn read_component_log(
+        &self,
+        _: Request<ReadComponentLogRequest>,
+    ) -> Result<Response<Self::ReadComponentLogStream>, Status> {
+        Ok(stream(self.script().lines.clone()))
+    }
+}
+
+#[tonic::async_trait]
+impl node_service_server::NodeService for Fake {
+    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Result<Response<ListNodesResponse>, Status> {
+        Ok(Response::new(ListNodesResponse {
+            nodes: self.script().nodes.clone(),
+        }))
+    }
+}

@@ -273,7 +273,7 @@ fn a_terminal_gets_bars() {
     let (code, shown) = on_terminal(&daemon, &["project", "watch", "shop"], "", "never");
     assert_eq!(code, 0, "{shown}");
     assert!(
-        shown.contains("full import") && shown.contains("[====") && shown.contains("FINISHED"),
+        shown.contains("full import") && shown.contains("====") && shown.contains("FINISHED"),
         "{shown}"
     );
     assert!(shown.contains("\x1b["), "{shown}");

@@ -1,5 +1,7 @@
 //! The built command against a scripted daemon: output, exit codes, confirmations.
 
+#![allow(clippy::unwrap_used)]
+
 #[allow(dead_code)]
 mod fake;
 

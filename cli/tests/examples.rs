@@ -1,5 +1,7 @@
 //! The files in `deploy/examples` are what they claim to be.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use oms_proto::v1::ProjectSpec;

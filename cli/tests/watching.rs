@@ -1,5 +1,7 @@
 //! Following projects: lines in a pipe, objects for programs, bars on a terminal, exit codes.
 
+#![allow(clippy::unwrap_used)]
+
 #[allow(dead_code)]
 mod fake;
 

@@ -25,7 +25,7 @@ pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
 pub use components::{
     FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync, IncrSyncSettings,
-    Mapping, Shelf, ShelvedLog, Store, StoreSettings,
+    Mapping, Shelf, ShelvedLog, Store, StoreSettings, load_pairs_each,
 };
 pub use context::Context;
 pub use host::{ComponentHost, HostError};

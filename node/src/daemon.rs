@@ -154,6 +154,7 @@ impl Daemon {
             vault: vault.clone(),
             host: host.clone(),
             observer,
+            data_dir: dir.clone(),
         };
         let cancel = CancellationToken::new();
         let server = serve(listener, backend.clone(), &raft, cancel.clone()).await;

@@ -100,10 +100,6 @@ impl Metadata {
     pub(crate) fn node_id(&self) -> u64 {
         self.raft.node_id()
     }
-
-    pub(crate) fn raft(&self) -> &RaftHandle<Machine> {
-        &self.raft
-    }
 }
 
 pub(crate) fn failure_of(error: &RaftError) -> Failure {

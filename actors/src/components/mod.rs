@@ -11,6 +11,6 @@ mod store;
 pub use full_import::{FullImport, FullImportSettings};
 pub use full_verification::{FullVerification, FullVerificationSettings};
 pub use incr_sync::{IncrSync, IncrSyncSettings};
-pub use pairs::Mapping;
+pub use pairs::{Mapping, load_pairs_each};
 pub use shelf::{Shelf, ShelvedLog};
 pub use store::{Store, StoreSettings};

@@ -43,9 +43,9 @@ pub(crate) async fn load_pairs(
     Ok(Arc::new(pairs))
 }
 
-/// As [`load_pairs`], but a table that cannot be paired keeps its failure and does not stop the
-/// others. Transient failures stop.
-pub(crate) async fn load_pairs_each(
+/// Reads the definitions of all tables at both sides and pairs their columns by name. A table that
+/// cannot be paired keeps its failure and does not stop the others; transient failures stop.
+pub async fn load_pairs_each(
     source: &dyn Source,
     sink: &dyn Sink,
     mappings: &[Mapping],

@@ -4,7 +4,7 @@ mod component;
 mod data_source;
 mod project;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use oms_actors::ComponentHost;
 use oms_core::Failure;
@@ -24,6 +24,7 @@ pub(crate) struct Backend {
     pub(crate) vault: Arc<Vault>,
     pub(crate) host: Arc<ComponentHost>,
     pub(crate) observer: Arc<Observer>,
+    pub(crate) data_dir: PathBuf,
 }
 
 /// A failure as the caller sees it.

@@ -206,6 +206,9 @@ impl Behaviors {
             Concurrency::Fast => Preset::Fast,
         };
         let defaults = VerifyOptions::default();
+        let synchronized = steps_include(project, StepKind::IncrTransfer);
+        // Nothing applies changes behind the scan: reading again can only show the same.
+        let rounds = if synchronized { defaults.recheck_rounds } else { 2 };
         let options = VerifyOptions {
             workers: preset.workers(),
             max_differences: if verify.max_differences == 0 {
@@ -214,7 +217,7 @@ impl Behaviors {
                 verify.max_differences
             },
             recheck_rounds: if verify.recheck_rounds == 0 {
-                defaults.recheck_rounds
+                rounds
             } else {
                 verify.recheck_rounds
             },
@@ -236,7 +239,7 @@ impl Behaviors {
             scope,
             options,
             charsets: server_charsets(),
-            synchronized: steps_include(project, StepKind::IncrTransfer),
+            synchronized,
         };
         let source = source.source(server_id(&id.to_string()))?;
         Ok(Arc::new(FullVerification::new(

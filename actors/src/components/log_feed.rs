@@ -8,7 +8,10 @@ use std::{
 use async_trait::async_trait;
 use oms_apply::{EventFeed, EventSource};
 use oms_changelog::{ChangeLogError, LogReader, LogRecord, LogSeq, ReadFrom, RecordFlags as LogFlags};
-use oms_core::{CapturedRecord, Failure, LogDecoder, LogEvent, Position, RecordFlags, Source, TableMap};
+use oms_core::{
+    CapturedRecord, DecodeProgress, Failure, LogDecoder, LogEvent, Position, RecordFlags, Row, Source,
+    TableMap,
+};
 use oms_types::ProjectId;
 use tokio::time::{Duration, sleep};
 
@@ -70,6 +73,8 @@ impl EventSource for LogEventSource {
                         decoder,
                         marks: self.marks.clone(),
                         since_mark: 0,
+                        waiting: VecDeque::new(),
+                        partial: None,
                     }));
                 }
                 Err(ChangeLogError::PositionAhead { .. } | ChangeLogError::Closed) => {
@@ -86,26 +91,69 @@ struct LogEventFeed {
     decoder: Box<dyn LogDecoder>,
     marks: Arc<Marks>,
     since_mark: u64,
+    /// Records that were read and not decoded yet.
+    waiting: VecDeque<LogRecord>,
+    /// The record of which only a part was decoded: one record may hold a whole compressed transaction.
+    partial: Option<CapturedRecord>,
+}
+
+impl LogEventFeed {
+    /// Prepares a record for decoding and notes where it ends.
+    fn begin(&mut self, record: &LogRecord) -> Result<CapturedRecord, Failure> {
+        let captured = captured(record)?;
+        if let Some(position) = &captured.position {
+            self.since_mark += 1;
+            if self.since_mark >= MARK_EVERY || captured.flags.has(RecordFlags::HEARTBEAT) {
+                self.since_mark = 0;
+                self.marks.push(record.seq.next(), position.clone());
+            }
+        }
+        Ok(captured)
+    }
 }
 
 #[async_trait]
 impl EventFeed for LogEventFeed {
     async fn next(&mut self, max_bytes: usize) -> Result<Option<Vec<LogEvent>>, Failure> {
         let mut events = Vec::new();
-        while events.is_empty() {
-            for record in self.reader.next_batch(max_bytes).await.map_err(failure_of)? {
-                let captured = captured(&record)?;
-                if let Some(position) = &captured.position {
-                    self.since_mark += 1;
-                    if self.since_mark >= MARK_EVERY || captured.flags.has(RecordFlags::HEARTBEAT) {
-                        self.since_mark = 0;
-                        self.marks.push(record.seq.next(), position.clone());
-                    }
+        let mut bytes = 0;
+        while bytes < max_bytes {
+            let record = if let Some(partial) = self.partial.take() {
+                partial
+            } else if let Some(next) = self.waiting.pop_front() {
+                self.begin(&next)?
+            } else if events.is_empty() {
+                let read = self.reader.next_batch(max_bytes).await;
+                self.waiting = read.map_err(failure_of)?.into();
+                continue;
+            } else {
+                break;
+            };
+            let known = events.len();
+            let progress = self
+                .decoder
+                .decode_part(&record, &mut events, max_bytes - bytes)?;
+            bytes += events.iter().skip(known).map(size).sum::<usize>();
+            if progress == DecodeProgress::More {
+                self.partial = Some(record);
+                if !events.is_empty() {
+                    break;
                 }
-                self.decoder.decode(&captured, &mut events)?;
             }
         }
         Ok(Some(events))
+    }
+}
+
+/// Bytes of an event's rows.
+fn size(event: &LogEvent) -> usize {
+    match event {
+        LogEvent::Row(change) => [&change.before, &change.after]
+            .into_iter()
+            .flatten()
+            .map(Row::size)
+            .sum(),
+        _ => 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One running node.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use oms_actors::{ComponentHost, RetryPolicy, Shelf, SystemClock};
 use oms_config::NodeConfig;
@@ -16,7 +16,7 @@ use oms_proto::{
         project_service_server::ProjectServiceServer,
     },
 };
-use oms_raft::{NodeInfo, RaftConfig, RaftHandle, TcpConnect};
+use oms_raft::{NodeInfo, RaftConfig, RaftHandle, Role, TcpConnect};
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -35,6 +35,10 @@ use crate::{
 
 /// Largest message of the public API: spec files and statements of many objects.
 const MAX_MESSAGE: usize = 64 << 20;
+/// How long components may take to stop, and to have that written down.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+/// The same when nothing can be written down any more: only what they hold open is waited for.
+const LAME_GRACE: Duration = Duration::from_secs(5);
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -69,8 +73,13 @@ impl From<Failure> for DaemonError {
 pub enum StopReason {
     /// It was asked to.
     Asked,
-    /// Its server ended with this error.
-    Failed(String),
+    /// It cannot go on.
+    Failed {
+        /// The public code.
+        code: ErrorCode,
+        /// What happened.
+        message: String,
+    },
 }
 
 /// A running node.
@@ -93,10 +102,11 @@ impl Daemon {
     pub async fn start(config: &NodeConfig) -> Result<Self, DaemonError> {
         let dir = &config.data_dir;
         let io = |e: std::io::Error| {
-            DaemonError::new(
-                codes::cluster::METADATA_CORRUPT,
-                format!("{}: {e}", dir.display()),
-            )
+            let code = match e.kind() {
+                std::io::ErrorKind::StorageFull => codes::cluster::DISK_FULL,
+                _ => codes::cluster::METADATA_IO,
+            };
+            DaemonError::new(code, format!("{}: {e}", dir.display()))
         };
         std::fs::create_dir_all(dir).map_err(io)?;
         let lock = std::fs::File::create(dir.join("lock")).map_err(io)?;
@@ -117,7 +127,7 @@ impl Daemon {
         let engine = tokio::task::spawn_blocking(move || SledEngine::open(&kv_dir))
             .await
             .map_err(|e| DaemonError::new(codes::api::INTERNAL, e.to_string()))?
-            .map_err(|e| DaemonError::new(codes::cluster::METADATA_CORRUPT, e.to_string()))?;
+            .map_err(|e| DaemonError::new(e.code(), e.to_string()))?;
         let engine: Arc<dyn KvEngine> = Arc::new(engine);
         let advertised = if config.advertise.is_empty() {
             address.to_string()
@@ -130,8 +140,7 @@ impl Daemon {
             zone: config.zone.clone(),
         };
         let raft_config = RaftConfig::new(cluster_id(dir).map_err(io)?, 1, node.clone());
-        let corrupt =
-            |e: oms_raft::RaftError| DaemonError::new(codes::cluster::METADATA_CORRUPT, e.to_string());
+        let refused = |e: oms_raft::RaftError| DaemonError::new(e.code(), e.to_string());
         let raft = RaftHandle::open(
             raft_config,
             engine,
@@ -139,8 +148,8 @@ impl Daemon {
             Arc::new(TcpConnect::default()),
         )
         .await
-        .map_err(corrupt)?;
-        raft.initialize_single().await.map_err(corrupt)?;
+        .map_err(refused)?;
+        raft.initialize_single().await.map_err(refused)?;
 
         let metadata = Metadata::new(raft.clone());
         let policy = RetryPolicy::default();
@@ -203,12 +212,23 @@ impl Daemon {
         self.address
     }
 
-    /// Waits until the server ends by itself, which is an error.
+    /// Waits until the node ends by itself, which is an error: its server failed, or its metadata cannot
+    /// be written any more. A node without metadata must not go on, because nobody could tell what it does.
+    /// Cancel safe.
     pub async fn ended(&mut self) -> StopReason {
-        match (&mut self.server).await {
-            Ok(Ok(())) => StopReason::Asked,
-            Ok(Err(error)) => StopReason::Failed(error.to_string()),
-            Err(error) => StopReason::Failed(error.to_string()),
+        let failed = |code, message| StopReason::Failed { code, message };
+        let mut status = self.raft.watch();
+        tokio::select! {
+            _ = status.wait_for(|s| s.role == Role::Stopped) => {
+                let cause = self.raft.metrics().stopped_because;
+                let cause = cause.unwrap_or_else(|| "it was shut down".to_owned());
+                failed(codes::cluster::NODE_STOPPED, format!("consensus has stopped on this node: {cause}"))
+            }
+            ended = &mut self.server => match ended {
+                Ok(Ok(())) => StopReason::Asked,
+                Ok(Err(error)) => failed(codes::api::INTERNAL, error.to_string()),
+                Err(error) => failed(codes::api::INTERNAL, error.to_string()),
+            },
         }
     }
 
@@ -216,10 +236,18 @@ impl Daemon {
     pub async fn stop(self) {
         // The loops end first, so that stopping components is not taken for something to mend.
         self.cancel.cancel();
-        for task in self.loops {
-            let _ = task.await;
+        // What a component reports last may have nowhere to go. It is as safe as a crash to leave then.
+        let lame = self.raft.watch().borrow().role == Role::Stopped;
+        let grace = if lame { LAME_GRACE } else { STOP_GRACE };
+        let components = async {
+            for task in self.loops {
+                let _ = task.await;
+            }
+            self.host.shutdown().await;
+        };
+        if tokio::time::timeout(grace, components).await.is_err() {
+            tracing::warn!("components did not stop within {} s", grace.as_secs());
         }
-        self.host.shutdown().await;
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!("consensus did not end cleanly: {error}");
         }

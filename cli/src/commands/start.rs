@@ -70,10 +70,7 @@ async fn serve(config: &NodeConfig, out: &Output) -> Result<Exit, CliError> {
     }
     match reason {
         None | Some(StopReason::Asked) => Ok(Exit::Ok),
-        Some(StopReason::Failed(message)) => Err(CliError::Daemon {
-            code: codes::api::INTERNAL,
-            message,
-        }),
+        Some(StopReason::Failed { code, message }) => Err(CliError::Daemon { code, message }),
     }
 }
 

@@ -20,7 +20,7 @@ pub use client::{Client, RawValue};
 pub use corpus::Corpus;
 pub use error::{Result, TestbedError};
 pub use load::{LOAD_TABLES, Load, LoadCounters, LoadOptions};
-pub use node::{OmsNode, ProjectClient, Scenario, data_source_kind};
+pub use node::{Answer, CorpusRun, OmsNode, ProjectClient, Scenario, data_source_kind};
 pub use port::PortLease;
 pub use server::{Role, Server, ServerKind, ServerOptions, servers_folder};
 pub use sysbench::{Sysbench, SysbenchLoad};

@@ -102,6 +102,7 @@ impl OmsNode {
                 return Ok(());
             }
             if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                self.child = None;
                 bail!("omsnode ended with {status}:\n{}", tail(&self.log()));
             }
             ensure!(
@@ -129,6 +130,71 @@ impl OmsNode {
     pub fn stop(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
         self.wait()
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen node run on.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// The process while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// The most memory that the process ever had in RAM, in bytes: `VmHWM` of proc_pid_status(5).
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        let pid = self.pid().context("omsnode is not running")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let kib: u64 = line
+            .and_then(|l| l.trim().strip_suffix(" kB"))
+            .context("no VmHWM in the process status")?
+            .parse()?;
+        Ok(kib << 10)
+    }
+
+    /// Begins to count [`OmsNode::peak_memory`] anew (proc_pid_clear_refs(5)).
+    pub fn reset_peak_memory(&self) -> anyhow::Result<()> {
+        let pid = self.pid().context("omsnode is not running")?;
+        Ok(std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
+    }
+
+    /// Waits until the process has ended by itself.
+    pub async fn wait_exit(&mut self, patience: Duration) -> anyhow::Result<std::process::ExitStatus> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let child = self.child.as_mut().context("omsnode is not running")?;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                self.child = None;
+                return Ok(status);
+            }
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "omsnode does not end:\n{}",
+                tail(&self.log())
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Starts another process with a data folder and an address that shall refuse to start, and waits for
+    /// its end: exit code and standard error.
+    pub fn refused(data: &Path, listen: &str) -> anyhow::Result<(Option<i32>, String)> {
+        let mut command = Command::new(binary()?);
+        command.arg("start").arg("--data-dir").arg(data);
+        let output = command
+            .arg("--listen")
+            .arg(listen)
+            .stdin(Stdio::null())
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok((output.status.code(), text))
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use oms_actors::{ComponentHost, ComponentLog, Context, ProgressCell, SystemClock};
+use oms_actors::{ComponentHost, ComponentLog, Context, ProgressCell, Reporter as _, RunState, SystemClock};
 use oms_core::{ComponentId, ComponentKind, Epoch, Failure};
 use oms_meta::MetaState;
 use oms_proto::{
@@ -139,7 +139,6 @@ impl Agent {
 
     /// The owner that was asked to stop says so, also when it was not running at all.
     async fn confirm_stopped(&self, id: &ComponentId, w: &Wanted) -> Result<(), Failure> {
-        use oms_actors::{Reporter as _, RunState};
         if matches!(
             w.component.state(),
             ComponentState::Assigned | ComponentState::Running
@@ -156,7 +155,6 @@ impl Agent {
     }
 
     async fn remove(&self, id: &ComponentId, w: &Wanted) -> Result<(), Failure> {
-        use oms_actors::Reporter as _;
         if w.component.removed {
             return Ok(());
         }

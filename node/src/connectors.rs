@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use mysql_async::prelude::Queryable as _;
 use oms_core::{Failure, Sink, Source, codes};
 use oms_meta::MetaState;
 use oms_mysql::{
     MysqlSource,
     binlog::CaptureOptions,
-    catalog::Catalog,
-    connection::{Endpoint, Flavor, Secret, ServerInfo, Side, TlsMode, connect},
+    connection::{Endpoint, Flavor, Secret, ServerInfo, Side, TlsMode, connect, failure},
 };
-use oms_proto::v1::{Connection, DataSource, DataSourceKind, ServerFacts, TlsMode as TlsModeName};
+use oms_proto::v1::{
+    Connection, DataSource, DataSourceKind, PartialRows, ServerFacts, TlsMode as TlsModeName,
+};
 
 use crate::secrets::Vault;
 
@@ -78,12 +80,18 @@ impl Connector {
             .map_or(DataSourceKind::Unspecified, Connection::kind)
     }
 
-    /// Reads from it. `server_id` names us to the server as a replica.
-    pub(crate) fn source(&self, server_id: u32) -> Result<Arc<dyn Source>, Failure> {
+    /// Reads from it. `server_id` names us to the server as a replica; rows of the log that lack columns are refused
+    /// unless the project's policy is to apply them.
+    pub(crate) fn source(
+        &self,
+        server_id: u32,
+        partial_rows: PartialRows,
+    ) -> Result<Arc<dyn Source>, Failure> {
         match self.kind() {
             DataSourceKind::Mysql | DataSourceKind::Mariadb => {
                 let capture = CaptureOptions {
                     server_id,
+                    refuse_partial_rows: partial_rows != PartialRows::Apply,
                     ..CaptureOptions::default()
                 };
                 Ok(Arc::new(MysqlSource::new(self.endpoint.clone(), capture)))
@@ -146,12 +154,13 @@ pub(crate) async fn test(
             ),
         ));
     }
-    let databases = Catalog::new(&mut conn, info.flavor, side).databases().await?;
-    let charset = databases.first().map(|d| d.charset.clone()).unwrap_or_default();
+    let query = "SELECT @@global.time_zone, @@global.character_set_server";
+    let row: Option<(String, String)> = conn.query_first(query).await.map_err(|e| failure(e, side))?;
+    let (time_zone, charset) = row.unwrap_or_default();
     Ok(ServerFacts {
         version: info.version.clone(),
         flavor: info.flavor.name().to_owned(),
-        time_zone: String::new(),
+        time_zone,
         charset,
     })
 }

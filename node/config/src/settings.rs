@@ -69,7 +69,8 @@ impl NodeConfig {
             ("advertise", &self.advertise, true),
         ] {
             let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-            if !(may_be_empty && text.is_empty()) && !matches!(port, Some(Ok(_))) {
+            let unset = may_be_empty && text.is_empty();
+            if !unset && !matches!(port, Some(Ok(_))) {
                 problems.push(format!("{key} = {text:?} is not HOST:PORT"));
             }
         }

@@ -18,7 +18,9 @@ use oms_actors::{
 use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
-    v1::{Concurrency, ObjectKind, ObjectState, OnExistingRows, ProjectSpec, StepKind, VerifyScope},
+    v1::{
+        Concurrency, ObjectKind, ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
+    },
 };
 use oms_verify::{Preset, Scope, VerifyOptions};
 
@@ -93,7 +95,7 @@ impl Behaviors {
             start: position(component.facts.as_ref().map(|f| f.store_start.as_str()))?,
         };
         Ok(Arc::new(Store::new(
-            source.source(server_id(id.project().as_str()))?,
+            source.source(server_id(id.project().as_str()), partial_rows(spec))?,
             self.shelf.clone(),
             settings,
         )))
@@ -125,7 +127,7 @@ impl Behaviors {
             max_conflicts: or(full.max_conflicts, 10_000),
             log_position: steps_include(project, StepKind::IncrTransfer),
         };
-        let source = source.source(server_id(&id.to_string()))?;
+        let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
         Ok(Arc::new(FullImport::new(source, destination.sink()?, settings)))
     }
 
@@ -176,7 +178,7 @@ impl Behaviors {
             },
             caught_up: Duration::from_secs(u64::from(caught_up)),
         };
-        let source = source.source(server_id(id.project().as_str()))?;
+        let source = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
         Ok(Arc::new(IncrSync::new(
             source,
             destination.sink()?,
@@ -241,7 +243,7 @@ impl Behaviors {
             charsets: server_charsets(),
             synchronized,
         };
-        let source = source.source(server_id(&id.to_string()))?;
+        let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
         Ok(Arc::new(FullVerification::new(
             source,
             destination.sink()?,
@@ -270,6 +272,10 @@ fn steps_include(project: &ProjectRecord, kind: StepKind) -> bool {
         .public
         .as_ref()
         .is_some_and(|p| p.steps.iter().any(|s| s.kind() == kind))
+}
+
+fn partial_rows(spec: &ProjectSpec) -> PartialRows {
+    spec.incremental.map_or(PartialRows::Refuse, |i| i.partial_rows())
 }
 
 fn table_name(name: &QualifiedName) -> TableName {

@@ -115,7 +115,10 @@ impl Source for MysqlSource {
     }
 
     fn decoder(&self, tables: Arc<TableMap>, from: &Position) -> Result<Box<dyn LogDecoder>, Failure> {
-        Ok(Box::new(BinlogDecoder::new(tables, from.clone())))
+        let refuse = self.inner.capture.refuse_partial_rows;
+        Ok(Box::new(
+            BinlogDecoder::new(tables, from.clone()).refuse_partial_rows(refuse),
+        ))
     }
 
     async fn open_snapshot(&self) -> Result<Box<dyn SnapshotReader>, Failure> {

@@ -10,7 +10,7 @@ use oms_mysql::{
 };
 use oms_proto::{
     meta::{CreateProject, ProjectRecord, SelectedObject},
-    v1::{Project, ProjectSpec, ValidateProjectResponse},
+    v1::{PartialRows, Project, ProjectSpec, ValidateProjectResponse},
 };
 use oms_types::ProjectId;
 
@@ -85,7 +85,7 @@ impl Projects {
         let source = Connector::of(state, &self.0.vault, &spec.source).map_err(|f| f.context("source"))?;
         let destination =
             Connector::of(state, &self.0.vault, &spec.destination).map_err(|f| f.context("destination"))?;
-        source.source(0)?;
+        source.source(0, PartialRows::Refuse)?;
         destination.sink()?;
         Ok((source, destination))
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use oms_actors::{Mapping, load_pairs_each};
 use oms_core::{Failure, TablePair, codes};
-use oms_proto::v1::{ColumnDifference, ColumnValue, Difference, DifferenceKind, ListDifferencesRequest};
+use oms_proto::v1::{
+    ColumnDifference, ColumnValue, Difference, DifferenceKind, ListDifferencesRequest, PartialRows,
+};
 use oms_verify::{
     Difference as Recorded, DifferenceKind as Kind, InspectedDifference, Inspector, KeyValue, PREAMBLE,
     Results, RunFolder, SourceAndSink,
@@ -54,7 +56,8 @@ impl Projects {
             ));
         };
         let run = blocking(move || results.run(number).map_err(Failure::from)).await?;
-        let source = Connector::of(&state, &self.0.vault, &record.source_id)?.source(0)?;
+        let source =
+            Connector::of(&state, &self.0.vault, &record.source_id)?.source(0, PartialRows::Refuse)?;
         let sink = Connector::of(&state, &self.0.vault, &record.destination_id)?.sink()?;
         let wanted: Vec<Mapping> = mappings(record)
             .into_iter()

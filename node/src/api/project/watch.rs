@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{Stream, stream};
 use oms_core::{Failure, codes};
-use oms_proto::v1::{CaughtUpProgress, ProjectSnapshot, ProjectState};
+use oms_proto::v1::{CaughtUpProgress, PartialRows, ProjectSnapshot, ProjectState};
 use tonic::Status;
 
 use super::{Projects, Streaming, find, public};
@@ -29,9 +29,7 @@ impl Projects {
                     Ok(state) => state,
                     Err(failure) => return Some((Err(status(failure)), None)),
                 };
-                let Some(record) = state.project(&id) else {
-                    return None;
-                };
+                let record = state.project(&id)?;
                 let version = record.public.as_ref().map(|p| p.version);
                 let due = tokio::time::Instant::now() >= deadline;
                 if last_version.is_none() || version != last_version || due {
@@ -64,7 +62,8 @@ impl Projects {
                 ),
             ));
         }
-        let source = Connector::of(&state, &self.0.vault, &record.source_id)?.source(0)?;
+        let source =
+            Connector::of(&state, &self.0.vault, &record.source_id)?.source(0, PartialRows::Refuse)?;
         let target = source.current_position().await?;
         let projects = self.clone();
         let stream = stream::unfold(Some((projects, project.id, target, true)), |seat| async move {

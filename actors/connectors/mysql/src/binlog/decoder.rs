@@ -47,6 +47,7 @@ pub struct BinlogDecoder {
     payload: Option<PayloadReader>,
     last: Position,
     limit: usize,
+    refuse_partial_rows: bool,
 }
 
 /// The transaction that is being decoded.
@@ -89,7 +90,14 @@ impl BinlogDecoder {
             payload: None,
             last: from,
             limit: (1 << 30) + (16 << 20),
+            refuse_partial_rows: false,
         }
+    }
+
+    /// Whether rows that lack columns stop the decoder (`OMS-SRC-0015`) instead of being decoded in part.
+    pub fn refuse_partial_rows(mut self, refuse: bool) -> Self {
+        self.refuse_partial_rows = refuse;
+        self
     }
 
     fn place(&self, kind: u8, end: u32) -> String {
@@ -372,6 +380,21 @@ impl BinlogDecoder {
                     plan.name
                 ),
             ));
+        }
+        if self.refuse_partial_rows {
+            let missing = plan
+                .missing(event.present)
+                .or_else(|| plan.missing(event.present_after));
+            if let Some(column) = missing {
+                return Err(EventError::of(
+                    codes::src::ROW_IMAGE,
+                    format!(
+                        "{}: the log holds rows without column {column} (binlog_row_image was not FULL in the \
+                         session that wrote them)",
+                        plan.name
+                    ),
+                ));
+            }
         }
         let Some(open) = &mut self.open else {
             return Err(EventError::corrupt("rows outside of a transaction"));

@@ -25,6 +25,8 @@ pub struct CaptureOptions {
     pub max_event: usize,
     /// How long login and start may take.
     pub connect_timeout: Duration,
+    /// Whether rows that lack columns (`binlog_row_image` is not FULL) stop decoding (`OMS-SRC-0015`).
+    pub refuse_partial_rows: bool,
 }
 
 impl Default for CaptureOptions {
@@ -36,6 +38,7 @@ impl Default for CaptureOptions {
             heartbeat: Duration::from_secs(1),
             max_event: (1 << 30) + (16 << 20),
             connect_timeout: Duration::from_secs(10),
+            refuse_partial_rows: false,
         }
     }
 }

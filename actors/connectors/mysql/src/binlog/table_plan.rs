@@ -24,6 +24,8 @@ pub(crate) struct TablePlan {
     defined: usize,
     column_count: u16,
     json_columns: usize,
+    /// Columns that servers may leave out of a full image: hidden and generated ones.
+    optional: Vec<bool>,
 }
 
 /// Working memory that is used again for every row.
@@ -69,17 +71,32 @@ impl TablePlan {
                 None => ColumnPlan::Unsigned { bytes: 8 },
             });
         }
+        let optional = (0..stored.len()).map(|i| {
+            let column = i.checked_sub(first).and_then(|i| table.columns.get(i));
+            column.is_none_or(|c| c.generated.is_some())
+        });
         let column_count = u16::try_from(defined)
             .map_err(|_| EventError::definition(format!("{} has too many columns", table.name)))?;
         Ok(Self {
             index,
             name: table.name.clone(),
+            optional: optional.collect(),
             json_columns: columns.iter().filter(|c| **c == ColumnPlan::Json).count(),
             columns,
             first,
             defined,
             column_count,
         })
+    }
+
+    /// The first column, from 1, that a row with these columns lacks and a full image has.
+    pub(crate) fn missing(&self, present: ColumnBits<'_>) -> Option<usize> {
+        let lacks = |(i, optional): (usize, &bool)| !optional && !present.has(i);
+        self.optional
+            .iter()
+            .enumerate()
+            .find(|c| lacks(*c))
+            .map(|(i, _)| i + 1 - self.first.min(i))
     }
 
     /// Number of columns an event of this table has.

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oms_core::{Failure, codes};
-use oms_mysql::catalog::{Database, Object, ObjectType};
+use oms_mysql::{
+    catalog::{Database, Object, ObjectType},
+    precheck::KEYS,
+};
 use oms_proto::{
     meta::{QualifiedName, SelectedObject},
     v1::{DatabaseSelection, ProjectSpec},
@@ -67,6 +70,13 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
                 ));
             }
         }
+    }
+    let skipped = spec.precheck.iter().flat_map(|p| &p.skip);
+    for key in skipped.filter(|k| !KEYS.iter().any(|known| known.eq_ignore_ascii_case(k))) {
+        problems.push(format!(
+            "precheck.skip: {key:?} is not a precheck; there are {}",
+            KEYS.join(", ")
+        ));
     }
     let steps = spec.steps.unwrap_or_default();
     if steps.schema && !(steps.full || steps.incremental || steps.verification) && spec.full.is_some() {

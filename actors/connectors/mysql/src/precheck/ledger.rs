@@ -2,6 +2,8 @@
 
 use oms_core::{ErrorCode, Failure, PrecheckItem, PrecheckSide, PrecheckStatus};
 
+use super::keys::KEYS;
+
 /// At most this many names are listed in one message.
 const LISTED: usize = 20;
 
@@ -129,6 +131,7 @@ impl Ledger {
         message: String,
         action: &str,
     ) {
+        debug_assert!(KEYS.binary_search(&key).is_ok(), "{key} is not listed");
         self.items.push(PrecheckItem {
             key,
             side,

@@ -1,6 +1,7 @@
 //! Checks before anything is changed.
 
 mod grants;
+mod keys;
 mod ledger;
 mod log;
 mod objects;
@@ -10,5 +11,6 @@ mod privileges;
 mod run;
 
 pub use grants::Grants;
+pub use keys::KEYS;
 pub use plan::{PrecheckPlan, Steps};
 pub use run::run;

@@ -85,7 +85,7 @@ pub(super) async fn source(
         ledger.failed_skippable(
             "DB_ENGINE",
             side,
-            None,
+            Some(codes::schema::ENGINE_NOT_SUPPORTED),
             format!("tables without transactions: {}", listed(&engines)),
             "Convert them to InnoDB or leave them out: their changes can reach the log in part, and they cannot be \
              read in a snapshot.",

@@ -10,6 +10,7 @@
 mod command;
 mod data_source;
 mod object;
+mod overlap;
 mod project;
 mod reconcile;
 mod state;

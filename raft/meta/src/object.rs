@@ -88,6 +88,12 @@ impl MetaState {
                 "name the object and one of retry, skip, remove, edit",
             );
         }
+        if decision == ObjectDecision::Edit && request.statements.iter().all(|s| s.trim().is_empty()) {
+            return refuse(
+                codes::api::INVALID_ARGUMENT,
+                "an edit needs at least one statement",
+            );
+        }
         let open = |s: ObjectState| {
             matches!(
                 s,
@@ -116,19 +122,17 @@ impl MetaState {
                 );
             }
             hit += 1;
-            object.error = None;
+            // A retried object keeps its error until it was tried: the next run knows by it that this project had not
+            // created what is there.
+            if decision != ObjectDecision::Retry {
+                object.error = None;
+            }
             match decision {
                 ObjectDecision::Unspecified => {}
                 ObjectDecision::Retry => object.set_state(ObjectState::Ready),
                 ObjectDecision::Skip => object.set_state(ObjectState::Skipped),
                 ObjectDecision::Remove => object.set_state(ObjectState::Removed),
                 ObjectDecision::Edit => {
-                    if request.statements.iter().all(|s| s.trim().is_empty()) {
-                        return refuse(
-                            codes::api::INVALID_ARGUMENT,
-                            "an edit needs at least one statement",
-                        );
-                    }
                     object.statements.clone_from(&request.statements);
                     object.edited = true;
                     object.set_state(ObjectState::Ready);

@@ -10,7 +10,7 @@ use oms_proto::{
 use oms_types::{ComponentKind, codes};
 
 use crate::{
-    state::{MetaState, Outcome, project_id, project_name, refuse},
+    state::{MetaState, Outcome, project_id, refuse},
     steps_of,
 };
 
@@ -43,7 +43,7 @@ impl MetaState {
             }
         }
         if let Some(refusal) = self.overlap(record) {
-            return refusal;
+            return Err(refusal);
         }
         let mut record = record.clone();
         record.components.clear();
@@ -56,44 +56,6 @@ impl MetaState {
         }
         self.projects.insert(id.to_owned(), record);
         Ok(1)
-    }
-
-    /// Two projects must not write the same table of one destination.
-    fn overlap(&self, wanted: &ProjectRecord) -> Option<Outcome> {
-        let released = |r: &ProjectRecord| {
-            r.public
-                .as_ref()
-                .is_some_and(|p| p.state() == ProjectState::Released)
-        };
-        for other in self
-            .projects()
-            .filter(|r| r.destination_id == wanted.destination_id && !released(r))
-        {
-            let shared: Vec<_> = wanted
-                .selection
-                .iter()
-                .filter_map(|o| o.destination.as_ref())
-                .filter(|t| other.selection.iter().any(|o| o.destination.as_ref() == Some(*t)))
-                .map(|t| format!("`{}`.`{}`", t.database, t.table))
-                .collect();
-            if !shared.is_empty() {
-                let more = if shared.len() > 5 {
-                    format!(" and {} more", shared.len() - 5)
-                } else {
-                    String::new()
-                };
-                let named: Vec<_> = shared.into_iter().take(5).collect();
-                return Some(refuse(
-                    codes::api::OVERLAPPING_OBJECTS,
-                    format!(
-                        "project {:?} writes {}{more}",
-                        project_name(other),
-                        named.join(", ")
-                    ),
-                ));
-            }
-        }
-        None
     }
 
     pub(crate) fn change_project(&mut self, now: i64, c: &ChangeProject) -> Outcome {

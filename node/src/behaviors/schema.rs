@@ -320,11 +320,16 @@ fn label(o: &SchemaObject) -> String {
     format!("{} `{}`{table}{part}", o.kind().name(), o.database)
 }
 
+fn is(object: &SchemaObject, code: &str) -> bool {
+    object.error.as_ref().is_some_and(|e| e.code == code)
+}
+
 /// Puts the user's decisions from the records over a fresh plan.
 fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>) {
     let Some(old) = recorded.get(&key_of(fresh)) else {
         return;
     };
+    let differs = codes::schema::DESTINATION_DIFFERS.as_str();
     match old.state() {
         ObjectState::Skipped | ObjectState::Removed => {
             fresh.set_state(old.state());
@@ -334,10 +339,27 @@ fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>) {
             // Found at the destination because an earlier run created it: how is what that run said.
             fresh.set_state(old.state());
         }
+        ObjectState::Ready | ObjectState::Completed | ObjectState::Converted
+            if fresh.kind() == v1::ObjectKind::View && is(fresh, differs) && !is(old, differs) =>
+        {
+            // Views cannot be compared. An earlier run of this project saw that there was none and created it, even if
+            // it ended before it could say so.
+            fresh.set_state(match old.state() {
+                ObjectState::Ready if fresh.notes.is_empty() => ObjectState::Completed,
+                ObjectState::Ready => ObjectState::Converted,
+                done => done,
+            });
+            fresh.error = None;
+        }
         _ if old.edited => {
             fresh.edited = true;
             fresh.statements.clone_from(&old.statements);
-            if !matches!(fresh.state(), ObjectState::Completed | ObjectState::Converted) {
+            let created = matches!(old.state(), ObjectState::Completed | ObjectState::Converted);
+            if created && is(fresh, differs) {
+                // The user's statements made it so: they ran in an earlier run and must not run again.
+                fresh.set_state(old.state());
+                fresh.error = None;
+            } else if !matches!(fresh.state(), ObjectState::Completed | ObjectState::Converted) {
                 fresh.set_state(ObjectState::Ready);
                 fresh.error = None;
             }

@@ -11,8 +11,8 @@ use std::{
 
 use oms_cluster_tests::{LOAD_TABLES, Load, LoadOptions, Scenario, ServerKind};
 use oms_proto::v1::{
-    Component, ComponentState, ListComponentsRequest, ProjectRequest, ProjectState, ResumeProjectRequest,
-    StepKind, StepState,
+    Component, ComponentState, LabelProjectRequest, ListComponentsRequest, ProjectRequest, ProjectState,
+    ResumeProjectRequest, StepKind, StepState,
 };
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tokio::time::{Instant, sleep};
@@ -91,12 +91,21 @@ async fn ends_equal(scenario: &Scenario) {
 }
 
 async fn store(scenario: &Scenario) -> Component {
+    let all = components(scenario).await;
+    all.into_iter().find(|c| c.kind == "store").unwrap()
+}
+
+async fn components(scenario: &Scenario) -> Vec<Component> {
     let request = ListComponentsRequest {
         project: scenario.project.name.clone(),
     };
     let mut client = scenario.node.components().await.unwrap();
-    let listed = client.list_components(request).await.unwrap().into_inner();
-    listed.components.into_iter().find(|c| c.kind == "store").unwrap()
+    client
+        .list_components(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .components
 }
 
 /// The last segment of the only project's change log.
@@ -172,24 +181,43 @@ async fn disk_of_the_node_is_full() {
     let load = Load::start(&scenario.source, &load_options()).await.unwrap();
     commits(&load, 50).await;
     disk.fill();
-    // Reading goes on; the next write of metadata is what ends the node.
-    let request = ProjectRequest {
-        project: scenario.project.name.clone(),
-    };
-    let mut client = scenario.node.projects().await.unwrap();
-    let paused = client.pause_project(request).await;
-    println!("pause: {:?}", paused.err().map(|s| s.message().to_owned()));
+    // Reading goes on. Metadata is written until it needs room that is not there.
     let began = Instant::now();
+    let mut writes = 0;
+    while scenario.node.is_running().unwrap() {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{writes} writes fitted on a full disk"
+        );
+        let text = format!("{writes:020}");
+        let request = LabelProjectRequest {
+            project: scenario.project.name.clone(),
+            add: vec![text.clone()],
+            remove: Vec::new(),
+        };
+        let Ok(mut client) = scenario.node.projects().await else {
+            continue;
+        };
+        let added = client.label_project(request.clone()).await;
+        let request = LabelProjectRequest {
+            add: Vec::new(),
+            remove: vec![text],
+            ..request
+        };
+        let removed = client.label_project(request).await;
+        if let Some(refused) = added.err().or(removed.err()) {
+            println!("after {writes} writes: {}", refused.message());
+            break;
+        }
+        writes += 1;
+    }
     let exit = scenario.node.wait_exit(PATIENCE).await.unwrap();
-    println!("ended {exit} after {:?}", began.elapsed());
+    println!("ended with {exit} after {:?}", began.elapsed());
     assert_eq!(exit.code(), Some(1));
     let log = scenario.node.log();
     assert!(log.contains("OMS-CLUSTER-00"), "{log}");
     disk.empty();
     scenario.node.restart().await.unwrap();
-    if scenario.project.get(&scenario.node).await.unwrap().state() == ProjectState::Suspend {
-        resume(&scenario).await;
-    }
     commits(&load, 20).await;
     load.stop().await.unwrap();
     ends_equal(&scenario).await;
@@ -254,12 +282,17 @@ async fn metadata_is_torn() {
     };
     let mut client = scenario.node.projects().await.unwrap();
     client.pause_project(request).await.unwrap();
-    let suspended = |p: &oms_proto::v1::Project| p.state() == ProjectState::Suspend;
-    let before = scenario
-        .project
-        .wait(&scenario.node, "pause", suspended)
-        .await
-        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let states: Vec<_> = components(&scenario).await.iter().map(|c| c.state()).collect();
+        if !states.contains(&ComponentState::Running) && !states.contains(&ComponentState::Assigned) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{states:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let before = scenario.project.get(&scenario.node).await.unwrap();
+    assert_eq!(before.state(), ProjectState::Suspend);
     scenario.node.kill().unwrap();
     let database = scenario.node.data().join("meta").join("db");
     let whole = fs::read(&database).unwrap();

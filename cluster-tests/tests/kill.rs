@@ -1,16 +1,18 @@
 //! The node is killed again and again; nothing is lost or doubled.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use oms_cluster_tests::{LOAD_TABLES, Load, LoadOptions, Scenario, ServerKind};
-use oms_proto::v1::{StepKind, StepState};
+use oms_proto::v1::{FullOptions, Project, StepKind, StepState};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const KILLS: u32 = 20;
+const ACTIVE: [StepState; 2] = [StepState::Running, StepState::Monitoring];
 
 /// Twenty kills at random moments of one project, from the first step to synchronization, twice in a row now
-/// and then, while the source is written to. The table without a key shows doubled rows at once.
+/// and then, while the source is written to; both databases are restarted in between. The table without a key
+/// shows doubled rows at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_during_one_project() {
     let seed = rand::rng().random();
@@ -24,31 +26,77 @@ async fn twenty_kills_during_one_project() {
         ..LoadOptions::default()
     };
     Load::prepare(&scenario.source, &options, 20_000).await.unwrap();
-    let load = Load::start(&scenario.source, &options).await.unwrap();
-    scenario.launch(scenario.spec(&["load"])).await.unwrap();
+    let mut load = Load::start(&scenario.source, &options).await.unwrap();
+    let mut spec = scenario.spec(&["load"]);
+    // Slow enough that several kills fall into full import.
+    spec.full = Some(FullOptions {
+        max_rows_per_second: 10_000,
+        chunk_rows: 2_000,
+        ..FullOptions::default()
+    });
+    scenario.launch(spec).await.unwrap();
 
-    for _ in 0..KILLS {
+    let project = scenario.project.clone();
+    let mut hit: BTreeMap<String, u32> = BTreeMap::new();
+    let mut written = 0;
+    for kill in 0..KILLS {
         // The moment of the kill is what is random; nothing is waited for.
         let pause = Duration::from_millis(rng.random_range(0..2_500));
         tokio::time::sleep(pause).await;
-        scenario.node.kill().unwrap();
-        scenario.node.restart().await.unwrap();
-        if rng.random_bool(0.2) {
-            scenario.node.kill().unwrap();
-            scenario.node.restart().await.unwrap();
+        match kill {
+            6 => {
+                scenario.destination.kill().unwrap();
+                scenario.destination.restart().await.unwrap();
+            }
+            // The second half belongs to synchronization, also on a slow machine.
+            10 => {
+                project
+                    .wait_step(&scenario.node, StepKind::IncrTransfer, &ACTIVE)
+                    .await
+                    .unwrap();
+            }
+            15 => {
+                written += load.counters().commits;
+                load.stop().await.unwrap();
+                scenario.source.restart().await.unwrap();
+                load = Load::start(&scenario.source, &options).await.unwrap();
+            }
+            _ => {}
         }
+        *hit.entry(running(&project.get(&scenario.node).await.unwrap()))
+            .or_default() += 1;
+        scenario.node.kill().unwrap();
+        if rng.random_bool(0.3) {
+            // Once more, while it starts.
+            scenario.node.restart_unready().unwrap();
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..600))).await;
+            scenario.node.kill().unwrap();
+        }
+        scenario.node.restart().await.unwrap();
     }
+    println!("kills by running steps: {hit:?}");
+    let during = |step: StepKind| hit.keys().any(|steps| steps.contains(step.name()));
+    assert!(during(StepKind::IncrTransfer), "{hit:?}");
 
-    let (project, node) = (scenario.project.clone(), &scenario.node);
+    let node = &scenario.node;
     project
         .wait_step(node, StepKind::IncrTransfer, &[StepState::Monitoring])
         .await
         .unwrap();
+    written += load.counters().commits;
     load.stop().await.unwrap();
     project.wait_caught_up(node).await.unwrap();
     let result = project.verify(node).await.unwrap();
     assert!(result.consistent, "{result:?}");
-    scenario.assert_equal("load", &LOAD_TABLES).await.unwrap();
+    let rows = scenario.assert_equal("load", &LOAD_TABLES).await.unwrap();
+    println!("{written} transactions were written; {rows} rows are equal");
+}
+
+/// The names of the steps that run.
+fn running(project: &Project) -> String {
+    let steps = project.steps.iter().filter(|s| ACTIVE.contains(&s.state()));
+    let names: Vec<_> = steps.map(|s| s.kind().name()).collect();
+    names.join("+")
 }
 
 /// Source and destination are restarted under load; the project goes on by itself.

@@ -48,7 +48,8 @@ impl OmsNode {
             starts: 0,
             environment,
         };
-        node.spawn().await?;
+        node.spawn()?;
+        node.wait_ready().await?;
         Ok(node)
     }
 
@@ -71,7 +72,7 @@ impl OmsNode {
         self.data.with_extension("log")
     }
 
-    async fn spawn(&mut self) -> anyhow::Result<()> {
+    fn spawn(&mut self) -> anyhow::Result<()> {
         let program = binary()?;
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -92,13 +93,27 @@ impl OmsNode {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         self.child = Some(child);
+        Ok(())
+    }
+
+    /// A connection is accepted before the node knows whether it can serve it: only an answer counts.
+    async fn answers(&self) -> bool {
+        let ask = async {
+            let request = oms_proto::v1::ListComponentsRequest::default();
+            let mut client = self.components().await?;
+            client.list_components(request).await?;
+            anyhow::Ok(())
+        };
+        matches!(
+            tokio::time::timeout(Duration::from_secs(5), ask).await,
+            Ok(Ok(()))
+        )
+    }
+
+    async fn wait_ready(&mut self) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + START;
         loop {
-            if tonic::transport::Endpoint::new(format!("http://{}", self.address()))?
-                .connect()
-                .await
-                .is_ok()
-            {
+            if self.answers().await {
                 return Ok(());
             }
             if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
@@ -165,6 +180,12 @@ impl OmsNode {
         Ok(std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
     }
 
+    /// Whether the process has not ended yet.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        let child = self.child.as_mut().context("omsnode was not started")?;
+        Ok(child.try_wait()?.is_none())
+    }
+
     /// Waits until the process has ended by itself.
     pub async fn wait_exit(&mut self, patience: Duration) -> anyhow::Result<std::process::ExitStatus> {
         let deadline = tokio::time::Instant::now() + patience;
@@ -204,10 +225,16 @@ impl OmsNode {
         Ok(())
     }
 
-    /// Starts again on the same folder and port.
+    /// Starts again on the same folder and port, and waits until the API answers.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.restart_unready()?;
+        self.wait_ready().await
+    }
+
+    /// [`OmsNode::restart`] without waiting for anything.
+    pub fn restart_unready(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "omsnode is still running");
-        self.spawn().await
+        self.spawn()
     }
 
     async fn channel(&self) -> anyhow::Result<Channel> {

@@ -35,10 +35,11 @@ pub(super) fn tables(kind: ServerKind) -> Vec<TypeTable> {
         texts_of(kind),
         binaries(),
         choices(),
-        geometries(kind),
+        geometries(),
     ];
     if kind != SeekDb {
         tables.push(charsets());
+        tables.push(reference_systems(kind));
     }
     if kind != Mysql56 {
         tables.push(json());
@@ -399,7 +400,7 @@ fn choices() -> TypeTable {
         )
 }
 
-fn geometries(kind: ServerKind) -> TypeTable {
+fn geometries() -> TypeTable {
     let mut table = TypeTable::new("types_geometry");
     let mut add = |name: &str, shapes: &[&str]| {
         let values: Vec<String> = shapes
@@ -426,10 +427,28 @@ fn geometries(kind: ServerKind) -> TypeTable {
     add("MULTIPOLYGON", &polygons);
     add("GEOMETRYCOLLECTION", &collection);
     add("GEOMETRY", &[point[0], line[0], polygon[0], collection[0]]);
-    if kind == Mysql97 {
-        table = table.column("POINT SRID 4326", ["ST_GeomFromText('POINT(48.1 11.5)', 4326)"]);
-    }
     table
+}
+
+/// Shapes that lie in a reference system.
+fn reference_systems(kind: ServerKind) -> TypeTable {
+    let (munich, way) = (
+        "ST_GeomFromText('POINT(48.1 11.5)', 4326)",
+        "ST_GeomFromText('LINESTRING(48.1 11.5,-48.5 -11.25)', 4326)",
+    );
+    let table = TypeTable::new("types_srid").column("POINT", [munich]).column(
+        "GEOMETRY",
+        [
+            way,
+            munich,
+            "ST_GeomFromText('POINT(1 2)', 3857)",
+            "ST_GeomFromText('POINT(1 2)')",
+        ],
+    );
+    match kind {
+        Mysql97 => table.column("POINT SRID 4326", [munich]),
+        _ => table,
+    }
 }
 
 fn json() -> TypeTable {

@@ -82,11 +82,29 @@ pub(crate) fn unsigned(out: &mut Vec<u8>, value: u64) {
 
 /// Appends a finite number so that it is read back with the same bits, the sign of zero included:
 /// the shortest digits that restore it, with an exponent, because without one it would be a DECIMAL.
-///
-/// Single precision goes through double: the shortest digits of a single could be rounded twice.
 pub(crate) fn double(out: &mut Vec<u8>, value: f64) {
     let mut buffer = ryu::Buffer::new();
     let digits = buffer.format_finite(value);
+    out.extend_from_slice(digits.as_bytes());
+    if !digits.contains(['e', 'E']) {
+        out.extend_from_slice(b"e0");
+    }
+}
+
+/// Appends a finite number of single precision for a FLOAT column: the shortest digits that restore it where the
+/// server, which reads them as double precision first, comes to the same bits.
+///
+/// A column of FLOAT(M,D) may refuse the digits of the same number as a double: 9999.999 is 9999.9990234375.
+pub(crate) fn single(out: &mut Vec<u8>, value: f32) {
+    let mut buffer = ryu::Buffer::new();
+    let digits = buffer.format_finite(value);
+    let read = digits
+        .parse::<f64>()
+        .ok()
+        .filter(|read| read.abs() <= f64::from(f32::MAX) && (*read as f32).to_bits() == value.to_bits());
+    if read.is_none() {
+        return double(out, f64::from(value));
+    }
     out.extend_from_slice(digits.as_bytes());
     if !digits.contains(['e', 'E']) {
         out.extend_from_slice(b"e0");
@@ -230,8 +248,13 @@ mod tests {
         fn singles_come_back_through_doubles(bits in any::<u32>()) {
             let value = f32::from_bits(bits);
             prop_assume!(value.is_finite());
-            let literal = made(|o| double(o, f64::from(value)));
-            prop_assert_eq!((literal.parse::<f64>().unwrap() as f32).to_bits(), bits);
+            let widened = made(|o| double(o, f64::from(value)));
+            prop_assert_eq!((widened.parse::<f64>().unwrap() as f32).to_bits(), bits);
+            let literal = made(|o| single(o, value));
+            prop_assert!(literal.contains(['e', 'E']) && literal.len() <= widened.len());
+            let read = literal.parse::<f64>().unwrap();
+            prop_assert!(read.abs() <= f64::from(f32::MAX));
+            prop_assert_eq!((read as f32).to_bits(), bits);
         }
 
         #[test]
@@ -244,6 +267,8 @@ mod tests {
     fn shapes() {
         assert_eq!(made(|o| identifier(o, "a`b")), "`a``b`");
         assert_eq!(made(|o| double(o, -0.0)), "-0.0e0");
+        assert_eq!(made(|o| single(o, -9999.999)), "-9999.999e0");
+        assert_eq!(made(|o| single(o, f32::MAX)), "3.4028234663852886e38");
         assert_eq!(made(|o| introduced(o, "gbk", &[0x81, 0x5c])), "_gbk X'815C'");
         assert_eq!(made(|o| year(o, 0)), "'0000'");
         let time_of = |micros| made(|o| time(o, Duration(micros), 6));

@@ -183,7 +183,10 @@ fn float(out: &mut Vec<u8>, value: f64, to: &ColumnType, negative_zero: bool) ->
     if value == 0.0 && value.is_sign_negative() && !negative_zero {
         return Err(Unfit("the destination does not keep the sign of negative zero"));
     }
-    literal::double(out, value);
+    match to {
+        ColumnType::Float => literal::single(out, value as f32),
+        _ => literal::double(out, value),
+    }
     Ok(())
 }
 
@@ -431,10 +434,22 @@ pub(crate) fn key_literal(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'
     };
     match labels {
         Some(labels) => literal::text(out, labels.as_bytes()),
-        None => {
-            write(out, column, value)?;
-        }
+        None => compared(out, column, value)?,
     }
+    Ok(())
+}
+
+/// Appends a value as the server compares a column with it: a FLOAT column is widened, so the literal is too.
+fn compared(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'_>) -> Result<(), Unfit> {
+    let start = out.len();
+    write(out, column, value)?;
+    let wide = match (&column.to, value) {
+        (ColumnType::Float, Value::Float(v)) => f64::from(v),
+        (ColumnType::Float, Value::Double(v)) => v,
+        _ => return Ok(()),
+    };
+    out.truncate(start);
+    literal::double(out, wide);
     Ok(())
 }
 
@@ -477,7 +492,7 @@ pub(crate) fn identical(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'_>
         ColumnType::Float | ColumnType::Double => {
             out.extend_from_slice(name);
             out.extend_from_slice(b"<=>");
-            write(out, column, value)?;
+            compared(out, column, value)?;
             let zero = match value {
                 Value::Float(v) if v == 0.0 => Some(v.is_sign_negative()),
                 Value::Double(v) if v == 0.0 => Some(v.is_sign_negative()),

@@ -1,0 +1,72 @@
+//! The corpus again, from sources that write their logs in other ways.
+#![allow(clippy::unwrap_used)]
+
+use oms_cluster_tests::{CorpusRun, ServerKind};
+
+async fn arrives(run: CorpusRun) {
+    if let Err(error) = run.run().await {
+        panic!("{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql97_with_compressed_transactions_and_partial_json() {
+    arrives(
+        CorpusRun::new(ServerKind::Mysql97, ServerKind::Mysql97)
+            .set("binlog_transaction_compression", "ON")
+            .set("binlog_row_value_options", "PARTIAL_JSON"),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_with_compressed_events() {
+    arrives(
+        CorpusRun::new(ServerKind::MariaDb, ServerKind::MariaDb)
+            .set("log_bin_compress", "ON")
+            .set("log_bin_compress_min_len", "10"),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_without_a_checksum() {
+    for source in ServerKind::SOURCES {
+        arrives(CorpusRun::new(source, ServerKind::Mysql97).set("binlog_checksum", "NONE")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_are_files_and_offsets() {
+    for source in [ServerKind::Mysql56, ServerKind::Mysql97] {
+        arrives(CorpusRun::new(source, ServerKind::Mysql97).gtid(false)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_without_unchanged_blobs() {
+    for source in ServerKind::SOURCES {
+        let run = CorpusRun::new(source, ServerKind::Mysql97).set("binlog_row_image", "NOBLOB");
+        arrives(run.partial_rows()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_what_changed_only() {
+    for source in ServerKind::SOURCES {
+        let run = CorpusRun::new(source, ServerKind::Mysql97).set("binlog_row_image", "MINIMAL");
+        arrives(run.partial_rows()).await;
+    }
+}
+
+/// TIMESTAMP is a moment whatever the zone that its writer thinks in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_another_time_zone() {
+    for (source, destination) in [
+        (ServerKind::MariaDb, ServerKind::SeekDb),
+        (ServerKind::Mysql56, ServerKind::MariaDb),
+        (ServerKind::Mysql97, ServerKind::Mysql97),
+    ] {
+        arrives(CorpusRun::new(source, destination).session("SET SESSION time_zone = '-03:30'")).await;
+    }
+}

@@ -38,7 +38,7 @@ pub(crate) async fn live(
     let (state, summary) = run(behavior, &context, policy, &retries).await;
     match &state {
         RunState::Failed(code, _) if code.disposition() == Disposition::Fenced => return state,
-        RunState::Failed(_, message) => context.log.error(message.clone()),
+        RunState::Failed(code, message) => context.log.error(format!("{code} {message}")),
         RunState::Completed => context.log.info(format!("completed: {summary}")),
         RunState::Stopped => context.log.info("stopped"),
         RunState::Running => {}
@@ -85,7 +85,7 @@ async fn run(
                 );
                 if crashes >= policy.crashes {
                     return (
-                        RunState::Failed(failure.code(), failure.to_string()),
+                        RunState::Failed(failure.code(), failure.text()),
                         String::new(),
                     );
                 }
@@ -98,7 +98,7 @@ async fn run(
         }
         if !failure.is_transient() && !crashed {
             return (
-                RunState::Failed(failure.code(), failure.to_string()),
+                RunState::Failed(failure.code(), failure.text()),
                 String::new(),
             );
         }

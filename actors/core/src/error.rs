@@ -48,6 +48,13 @@ impl Failure {
         &self.detail
     }
 
+    /// Everything but the code: title, detail and causes, for places that show the code beside it.
+    pub fn text(&self) -> String {
+        let whole = self.to_string();
+        let code = format!("{} ", self.code);
+        whole.strip_prefix(&code).map_or(whole.clone(), str::to_owned)
+    }
+
     /// What a component does about it.
     pub fn disposition(&self) -> Disposition {
         self.code.disposition()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use mysql_async::{Conn, prelude::Queryable as _};
+use mysql_async::{Conn, Error, prelude::Queryable as _};
 use oms_actors::{Behavior, Completion, Context};
 use oms_core::{Failure, ObjectKind, ObjectName, TableName, TableSchema, codes};
 use oms_meta::MetaCommand;
@@ -138,9 +138,7 @@ impl SchemaMigration {
         let mut conn = connect(&self.destination.endpoint, Side::Destination).await?;
         let info = ServerInfo::probe(&mut conn, Side::Destination).await?;
         for statement in destination_traits(&mut conn, &info).await?.session_statements() {
-            conn.query_drop(statement)
-                .await
-                .map_err(|e| failure(e, Side::Destination))?;
+            set(&mut conn, statement).await?;
         }
         Ok(conn)
     }
@@ -178,6 +176,40 @@ impl SchemaMigration {
             self.metadata.propose(MetaCommand::UpsertObjects(command)).await?;
         }
         Ok(())
+    }
+}
+
+/// Carries out a session setting.
+///
+/// Some settings do not exist on every version, and some may not be changed by every account. Going on without them is
+/// right where the server then refuses an object that it could not have created as wanted; it is wrong where the server
+/// would silently create something else, and that is only the key it may add to tables without one.
+async fn set(conn: &mut Conn, statement: &str) -> Result<(), Failure> {
+    match conn.query_drop(statement).await {
+        Ok(()) => Ok(()),
+        // Unknown here.
+        Err(Error::Server(e)) if e.code == 1193 => Ok(()),
+        Err(Error::Server(e)) if e.code == 1227 => {
+            const ADDED_KEY: &str = "sql_generate_invisible_primary_key";
+            let asked = format!("SELECT @@SESSION.{ADDED_KEY}");
+            if statement.contains(ADDED_KEY)
+                && conn
+                    .query_first::<bool, _>(asked)
+                    .await
+                    .map_err(|e| failure(e, Side::Destination))?
+                    .unwrap_or_default()
+            {
+                return Err(Failure::new(
+                    codes::dst::PRIVILEGE_MISSING,
+                    format!(
+                        "{ADDED_KEY} is ON and adds a column to tables without a key; switch it off at the server, or \
+                         GRANT SESSION_VARIABLES_ADMIN ON *.* to the account"
+                    ),
+                ));
+            }
+            Ok(())
+        }
+        Err(e) => Err(failure(e, Side::Destination).context(statement)),
     }
 }
 
@@ -410,7 +442,7 @@ impl Behavior for SchemaMigration {
                         object.set_state(ObjectState::Failed);
                         object.error = Some(ErrorInfo {
                             code: f.code().as_str().to_owned(),
-                            message: f.to_string(),
+                            message: f.text(),
                             failed_at_ms: context.clock.now_ms(),
                         });
                     }

@@ -1,7 +1,7 @@
 //! Privileges, named one by one.
 
 use mysql_async::{Conn, Error, Row, prelude::Queryable};
-use oms_core::{PrecheckSide, TableName, codes};
+use oms_core::{PrecheckSide, TableName, TableSchema, codes};
 
 use super::{
     grants::Grants,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     catalog::quoted,
-    connection::{Flavor, ServerInfo},
+    connection::{Flavor, ServerInfo, variables},
 };
 
 /// Tables on which a privilege that the grants do not show is tried.
@@ -86,6 +86,38 @@ pub(super) async fn source(
             &missing,
             "missing privileges",
             "Grant what is named: GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the account.",
+        );
+    }
+    Ok(())
+}
+
+/// Tables without a key are read in a snapshot. Without GTIDs, MySQL's list of open transactions is needed to know where
+/// in the log it is.
+pub(super) async fn snapshots(
+    conn: &mut Conn,
+    tables: &[TableSchema],
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    let keyless: Vec<String> = tables
+        .iter()
+        .filter(|t| t.row_key_columns().is_none())
+        .map(|t| t.name.to_string())
+        .collect();
+    if keyless.is_empty() || Grants::of(conn).await?.has_global("PROCESS") {
+        return Ok(());
+    }
+    let mode = variables(conn, &["gtid_mode"]).await?;
+    if !mode.get("gtid_mode").is_some_and(|m| m.eq_ignore_ascii_case("ON")) {
+        ledger.failed(
+            "DB_UK_INDEX",
+            PrecheckSide::Source,
+            codes::src::PRIVILEGE_MISSING,
+            format!(
+                "missing privilege PROCESS ON *.*: without it and without GTID mode, tables without a key cannot be read \
+                 at a known position of the log: {}",
+                listed(&keyless)
+            ),
+            "GRANT PROCESS ON *.* TO the account, or enable GTID mode, or add keys, or leave the tables out.",
         );
     }
     Ok(())

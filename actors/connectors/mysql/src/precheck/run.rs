@@ -131,6 +131,9 @@ async fn check_source(
         .is_some_and(|v| v.eq_ignore_ascii_case("OFF"));
     let mut catalog = Catalog::new(conn, info.flavor, Side::Source);
     let found = objects::source(&mut catalog, info, plan, logged, ledger).await?;
+    if plan.steps.full && plan.steps.incr && info.flavor == Flavor::Mysql {
+        privileges::snapshots(conn, &found.tables, ledger).await.map_err(at)?;
+    }
     ledger.passed(
         "DB_SERVICE_STATUS",
         PrecheckSide::Source,

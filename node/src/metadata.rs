@@ -103,5 +103,10 @@ impl Metadata {
 }
 
 pub(crate) fn failure_of(error: &RaftError) -> Failure {
-    Failure::new(codes::api::UNAVAILABLE, error.to_string())
+    let code = match error {
+        // Trying again here is in vain: the node ends.
+        RaftError::Stopped(_) => error.code(),
+        _ => codes::api::UNAVAILABLE,
+    };
+    Failure::new(code, error.to_string())
 }

@@ -8,6 +8,7 @@ mod applier;
 mod chunk_writer;
 mod collate;
 mod reader;
+mod records;
 mod sink;
 mod source;
 mod table;

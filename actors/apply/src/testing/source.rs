@@ -3,24 +3,27 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use oms_core::{
-    BinlogPosition, Capture, Failure, GtidState, LogDecoder, LogEvent, Position, RowChange, SnapshotReader,
-    Source, TableMap, TableName, TableSchema, codes,
+    BinlogPosition, Capture, CapturedRecord, Failure, GtidState, LogDecoder, LogEvent, Position, RecordFlags,
+    RowChange, SnapshotReader, Source, TableMap, TableName, TableSchema, codes,
 };
 use tokio::sync::Notify;
 
 use super::{
     Fault, MemoryTable,
     reader::{MemoryReader, View},
+    records::{self, MemoryCapture, MemoryDecoder},
 };
 use crate::{EventFeed, EventSource};
 
 /// A database in memory whose transactions are kept as a log. Clones are the same database.
 ///
-/// Its log is read through [`EventSource`]; there are no encoded records.
+/// Its log is read through [`EventSource`], or as records, one for each event.
 #[derive(Clone, Debug)]
 pub struct MemorySource {
     shared: Arc<Shared>,
@@ -38,15 +41,21 @@ struct State {
     tables: HashMap<TableName, MemoryTable>,
     /// One entry per commit or other event between transactions.
     log: Vec<Vec<LogEvent>>,
+    /// Entries that captures can no longer read.
+    purged: usize,
     closed: bool,
     reads: u64,
     faults: Vec<Fault>,
 }
 
+/// How long captures wait before they say that nothing happened.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+const SERVER: &str = "memory";
+
 /// The position behind so many entries of the log.
 fn position(entries: usize) -> Position {
     Position::Binlog(BinlogPosition {
-        server: "memory".into(),
+        server: SERVER.into(),
         file: "log.000001".into(),
         offset: entries as u64,
         gtid: GtidState::None,
@@ -73,6 +82,7 @@ impl MemorySource {
                         .map(|t| (t.name.clone(), MemoryTable::new(t)))
                         .collect(),
                     log: Vec::new(),
+                    purged: 0,
                     closed: false,
                     reads: 0,
                     faults: Vec::new(),
@@ -84,6 +94,25 @@ impl MemorySource {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an empty table behind the others, or empties the table of this name and gives it this
+    /// definition. Gives its number. The log does not tell it.
+    pub fn create_table(&self, schema: Arc<TableSchema>) -> u32 {
+        let mut state = self.state();
+        let name = schema.name.clone();
+        state.tables.insert(name.clone(), MemoryTable::new(schema));
+        let number = state.names.iter().position(|n| *n == name).unwrap_or_else(|| {
+            state.names.push(name);
+            state.names.len() - 1
+        });
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
+
+    /// Makes everything that the log holds now unreadable for captures.
+    pub fn purge(&self) {
+        let mut state = self.state();
+        state.purged = state.log.len();
     }
 
     /// Commits a transaction. Changes that the tables refuse (a taken key, a missing row) are left
@@ -198,6 +227,32 @@ impl MemorySource {
     }
 }
 
+impl MemorySource {
+    /// Entry `number` of the log as records, once it is there. `None`: nothing came for a while.
+    pub(super) async fn entry(&self, number: usize) -> Option<Vec<CapturedRecord>> {
+        loop {
+            let grown = self.shared.grown.notified();
+            {
+                let state = self.state();
+                if let Some(entry) = state.log.get(number) {
+                    return Some(records::encode(&state.names, entry));
+                }
+            }
+            tokio::time::timeout(HEARTBEAT, grown).await.ok()?;
+        }
+    }
+
+    /// What a capture says that has nothing else to say behind so many entries.
+    pub(super) fn alive(&self, number: usize) -> CapturedRecord {
+        CapturedRecord {
+            flags: RecordFlags::HEARTBEAT,
+            source_time_us: number as i64 * 1_000,
+            position: Some(position(number)),
+            payload: Bytes::new(),
+        }
+    }
+}
+
 #[async_trait]
 impl EventSource for MemorySource {
     async fn open(&self, from: &Position) -> Result<Box<dyn EventFeed>, Failure> {
@@ -257,31 +312,49 @@ impl EventFeed for MemoryFeed {
 impl Source for MemorySource {
     async fn load_tables(&self, names: &[TableName]) -> Result<Vec<TableSchema>, Failure> {
         let state = self.state();
-        names
-            .iter()
-            .map(|name| {
-                let table = state.tables.get(name);
-                table
-                    .map(|t| (**t.schema()).clone())
-                    .ok_or_else(|| Failure::new(codes::src::TABLE_MISSING, name.to_string()))
-            })
-            .collect()
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for name in names {
+            match state.tables.get(name) {
+                Some(table) => found.push((**table.schema()).clone()),
+                None => missing.push(name.to_string()),
+            }
+        }
+        if missing.is_empty() {
+            Ok(found)
+        } else {
+            Err(Failure::new(codes::src::TABLE_MISSING, missing.join(", ")))
+        }
     }
 
     async fn current_position(&self) -> Result<Position, Failure> {
         Ok(self.end())
     }
 
-    async fn check_position(&self, _position: &Position) -> Result<(), Failure> {
+    async fn check_position(&self, position: &Position) -> Result<(), Failure> {
+        let Position::Binlog(p) = position else {
+            return Err(Failure::new(codes::src::SERVER_CHANGED, position.to_string()));
+        };
+        if p.server != SERVER {
+            return Err(Failure::new(codes::src::SERVER_CHANGED, p.server.clone()));
+        }
+        let state = self.state();
+        if !(state.purged..=state.log.len()).contains(&entries(position)) {
+            let there = format!("the log goes from {} to {}", state.purged, state.log.len());
+            return Err(Failure::new(
+                codes::src::LOG_PURGED,
+                format!("{position}: {there}"),
+            ));
+        }
         Ok(())
     }
 
-    async fn open_capture(&self, _from: &Position) -> Result<Box<dyn Capture>, Failure> {
-        Err(no_records())
+    async fn open_capture(&self, from: &Position) -> Result<Box<dyn Capture>, Failure> {
+        self.check_position(from).await?;
+        Ok(Box::new(MemoryCapture::new(self.clone(), entries(from))))
     }
 
-    fn decoder(&self, _tables: Arc<TableMap>, _from: &Position) -> Result<Box<dyn LogDecoder>, Failure> {
-        Err(no_records())
+    fn decoder(&self, tables: Arc<TableMap>, _from: &Position) -> Result<Box<dyn LogDecoder>, Failure> {
+        Ok(Box::new(MemoryDecoder::new(tables)))
     }
 
     async fn open_snapshot(&self) -> Result<Box<dyn SnapshotReader>, Failure> {
@@ -303,11 +376,4 @@ impl Source for MemorySource {
             }
         }))))
     }
-}
-
-fn no_records() -> Failure {
-    Failure::new(
-        codes::src::LOG_DISABLED,
-        "an in-memory source has events, no log records",
-    )
 }

@@ -2,6 +2,11 @@
 
 mod history;
 pub mod sink;
+pub mod source;
+mod source_log;
+mod source_rows;
+mod source_table;
 mod table_shape;
 
+pub use source_table::{SourceChange, SourceTable};
 pub use table_shape::{TableShape, numbered_position};

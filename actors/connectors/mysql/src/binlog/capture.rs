@@ -16,6 +16,9 @@ use super::{
 };
 use crate::connection::{Endpoint, ServerInfo, Side, connect, failure};
 
+/// What MariaDB answers instead of 1236 when another reader has come under our number: its
+/// `ER_SLAVE_SAME_ID`.
+const SAME_SERVER_ID: u16 = 4052;
 /// How long the server may look for the start, which it does in silence.
 const START_SILENCE: Duration = Duration::from_secs(300);
 
@@ -63,6 +66,11 @@ impl BinlogCapture {
         let clock_difference_us = clock_difference(&mut conn).await?;
         let dump = Dump::start(endpoint, info.flavor, options, &start).await?;
         drop(conn);
+        let same_server = matches!(from, Position::Binlog(p) if p.server == start.server);
+        let mut follower = LogFollower::new(start);
+        if same_server {
+            follower = follower.resumed();
+        }
         Ok(Self {
             dump,
             ready: VecDeque::new(),
@@ -70,7 +78,7 @@ impl BinlogCapture {
             silence: (options.heartbeat * 4).max(Duration::from_secs(5)),
             started: false,
             clock_difference_us,
-            follower: LogFollower::new(start),
+            follower,
         })
     }
 
@@ -82,7 +90,15 @@ impl BinlogCapture {
     fn refused(&self, error: ServerError) -> Failure {
         let text = error.message.clone();
         let lower = text.to_ascii_lowercase();
+        // Behind every reason servers tell which events they read last, in words that mean no damage.
+        let lower = lower.split("; the first event ").next().unwrap_or_default();
         let at = self.follower.place();
+        if error.code == SAME_SERVER_ID {
+            return Failure::new(
+                codes::src::TRANSIENT,
+                format!("{}: the server says: {text}", self.place),
+            );
+        }
         if error.code != 1236 {
             return failure(mysql_async::Error::Server(error), Side::Source).context(&self.place);
         }

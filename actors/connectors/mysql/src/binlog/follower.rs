@@ -24,6 +24,8 @@ use super::{
 #[derive(Debug)]
 pub struct LogFollower {
     place: BinlogPosition,
+    /// What the dump was asked to follow, if that is a place in this server's files.
+    asked: Option<BinlogPosition>,
     checksums: bool,
     described: bool,
     group: Group,
@@ -56,6 +58,7 @@ impl LogFollower {
     pub fn new(from: BinlogPosition) -> Self {
         Self {
             place: from,
+            asked: None,
             checksums: false,
             described: false,
             group: Group::Between,
@@ -63,6 +66,17 @@ impl LogFollower {
             committed_us: None,
             uuid_text: ([0; 16], String::new()),
         }
+    }
+
+    /// Notes that the start is a place in the files of the server that is followed.
+    ///
+    /// A dump that is asked for by transactions begins at the head of a file and leaves out what was
+    /// asked to be left out. Some servers (MySQL 5.6) tell heartbeats the place of the last event that
+    /// was sent, which then lies before the start. As long as no further transaction has come, the
+    /// start is what was reached.
+    pub fn resumed(mut self) -> Self {
+        self.asked = Some(self.place.clone());
+        self
     }
 
     /// The place reached: behind the last event, while [`BinlogPosition::gtid`] holds the
@@ -134,7 +148,7 @@ impl LogFollower {
                     record.flags = RecordFlags::HEARTBEAT;
                     record.source_time_us = now_us;
                     record.payload = Bytes::new();
-                    record.position = Some(self.position());
+                    record.position = Some(self.at_rest());
                     out.push_back(record);
                 }
                 return Ok(());
@@ -427,6 +441,16 @@ impl LogFollower {
     fn position(&self) -> Position {
         Position::Binlog(self.place.clone())
     }
+
+    /// The position between two transactions, which never lies before the start.
+    fn at_rest(&self) -> Position {
+        match &self.asked {
+            Some(asked) if asked.gtid == self.place.gtid && self.place < *asked => {
+                Position::Binlog(asked.clone())
+            }
+            _ => self.position(),
+        }
+    }
 }
 
 /// The offset whose low half is `low` that follows `base`.
@@ -443,5 +467,58 @@ fn file_name(bytes: &[u8]) -> Result<String, EventError> {
     match std::str::from_utf8(bytes) {
         Ok(name) if !name.is_empty() && !name.contains(char::is_control) => Ok(name.to_owned()),
         _ => Err(EventError::corrupt("the name of the log file is not readable")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARTIFICIAL: u16 = 0x20;
+
+    fn event(kind: u8, end: u32, flags: u16, body: &[u8]) -> Bytes {
+        let mut event = vec![0; 4];
+        event.push(kind);
+        event.extend(1u32.to_le_bytes());
+        event.extend((HEADER_LENGTH as u32 + body.len() as u32).to_le_bytes());
+        event.extend(end.to_le_bytes());
+        event.extend(flags.to_le_bytes());
+        event.extend(body);
+        event.into()
+    }
+
+    fn rests(follower: &mut LogFollower, events: &[Bytes]) -> Vec<u64> {
+        let mut out = VecDeque::new();
+        for event in events {
+            follower.accept(event.clone(), 0, &mut out).unwrap();
+        }
+        let offset = |r: CapturedRecord| match r.position {
+            Some(Position::Binlog(p)) => Some(p.offset),
+            _ => None,
+        };
+        out.into_iter().filter_map(offset).collect()
+    }
+
+    /// MySQL 5.6 tells heartbeats the place of the last event that it sent, not of those it skipped.
+    #[test]
+    fn heartbeats_do_not_go_back_behind_the_start() {
+        let file = b"log.000007";
+        let head = [&4u64.to_le_bytes()[..], file].concat();
+        let events = [
+            event(event_kind::ROTATE, 0, ARTIFICIAL, &head),
+            event(event_kind::HEARTBEAT, 199, 0, file),
+            event(event_kind::HEARTBEAT, 2_000, 0, file),
+        ];
+        let start = BinlogPosition {
+            server: "s".into(),
+            file: "log.000007".into(),
+            offset: 1_000,
+            gtid: GtidState::Mysql("6f6d736e-6f64-4500-8000-000000000001:1-5".parse().unwrap()),
+        };
+        let mut here = LogFollower::new(start.clone()).resumed();
+        assert_eq!(rests(&mut here, &events), [1_000, 2_000]);
+        // A place in the files of another server says nothing about those of this one.
+        let mut elsewhere = LogFollower::new(start);
+        assert_eq!(rests(&mut elsewhere, &events), [199, 2_000]);
     }
 }

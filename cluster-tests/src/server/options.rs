@@ -50,6 +50,11 @@ impl ServerOptions {
         self
     }
 
+    /// Whether MySQL's `gtid_mode` is asked for.
+    pub fn gives_gtids(&self) -> bool {
+        self.gtid
+    }
+
     /// Whether there is a binlog at all (seekdb has none and ignores this).
     pub fn binlog(mut self, on: bool) -> Self {
         self.binlog = on;

@@ -57,6 +57,39 @@ pub(super) struct DataFiles {
     sync: Arc<dyn FileSync>,
 }
 
+/// Removes sled's snapshot files that are unfinished or fail their check; true if there were any.
+pub(super) fn remove_unreadable_snapshots(folder: &Path) -> KvResult<bool> {
+    let mut removed = false;
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        let path = entry.map_err(failed("list", folder))?.path();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if !name.starts_with("snap.") {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(failed("read", &path))?;
+        if name.ends_with(".generating") || !is_readable_snapshot(&bytes) {
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+            removed = true;
+        }
+    }
+    Ok(removed)
+}
+
+/// A snapshot ends with its length before compression (8 bytes) and the CRC-32 of what is before both
+/// (sled 0.34, `pagecache/snapshot.rs`).
+fn is_readable_snapshot(bytes: &[u8]) -> bool {
+    let Some((rest, crc)) = bytes.split_last_chunk::<4>() else {
+        return false;
+    };
+    match rest.split_last_chunk::<8>() {
+        Some((content, _)) if !content.is_empty() => crc32fast::hash(content) == u32::from_le_bytes(*crc),
+        _ => false,
+    }
+}
+
 impl DataFiles {
     /// Opens the database file a second time, only to sync it: syncing any handle of a file writes out
     /// everything written through every other one.

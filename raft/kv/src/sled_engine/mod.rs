@@ -342,7 +342,20 @@ pub(crate) fn guarded<T>(
     }
 }
 
+/// Opens the database; once more without its snapshot files when those cannot be read.
+///
+/// sled leaves an empty snapshot behind when the disk is full, and then refuses to open. What counts is the log: without a
+/// snapshot sled reads all of it. sled locks its file before it reads, so after a refusal nobody else is at work here.
 fn open_sled(path: &Path, options: &SledOptions) -> KvResult<sled::Db> {
+    match try_open_sled(path, options) {
+        Err(KvError::Damaged { .. }) if files::remove_unreadable_snapshots(path)? => {
+            try_open_sled(path, options)
+        }
+        other => other,
+    }
+}
+
+fn try_open_sled(path: &Path, options: &SledOptions) -> KvResult<sled::Db> {
     let deadline = Instant::now() + options.lock_wait;
     loop {
         let config = sled::Config::new()

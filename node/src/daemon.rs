@@ -166,8 +166,6 @@ impl Daemon {
             data_dir: dir.clone(),
         };
         let cancel = CancellationToken::new();
-        let server = serve(listener, backend.clone(), &raft, cancel.clone()).await;
-
         let record = NodeRecord {
             id: metadata.node_id(),
             address: node.address,
@@ -179,6 +177,9 @@ impl Daemon {
         metadata
             .propose(MetaCommand::RegisterNode(RegisterNode { node: Some(record) }))
             .await?;
+        // Only now: the first command of a run also commits what earlier runs acknowledged last, and before
+        // that a read could miss it.
+        let server = serve(listener, backend, &raft, cancel.clone()).await;
         let behaviors = Behaviors {
             metadata: metadata.clone(),
             vault,

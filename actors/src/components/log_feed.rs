@@ -10,7 +10,7 @@ use oms_apply::{EventFeed, EventSource};
 use oms_changelog::{ChangeLogError, LogReader, LogRecord, LogSeq, ReadFrom, RecordFlags as LogFlags};
 use oms_core::{
     CapturedRecord, DecodeProgress, Failure, LogDecoder, LogEvent, Position, RecordFlags, Row, Source,
-    TableMap,
+    TableMap, codes,
 };
 use oms_types::ProjectId;
 use tokio::time::{Duration, sleep};
@@ -79,6 +79,12 @@ impl EventSource for LogEventSource {
                 }
                 Err(ChangeLogError::PositionAhead { .. } | ChangeLogError::Closed) => {
                     sleep(Duration::from_millis(200)).await;
+                }
+                Err(error @ ChangeLogError::PositionPurged { .. }) => {
+                    return Err(Failure::new(
+                        codes::apply::POSITION_BEHIND_STORE,
+                        format!("{from}: {error}"),
+                    ));
                 }
                 Err(error) => return Err(failure_of(error)),
             }

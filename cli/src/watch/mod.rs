@@ -89,7 +89,8 @@ pub(crate) async fn follow(
         }
         Verdict::Differs => {
             context.out.note(&format!(
-                "both sides differ; `omsnode project diff {shown}` lists the rows, with --sql the statements that repair them"
+                "{} both sides differ; `omsnode project diff {shown}` lists the rows, with --sql the statements that repair them",
+                codes::verify::DIFFERENCES
             ))?;
             Ok(Exit::Differences)
         }

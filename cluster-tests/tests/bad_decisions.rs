@@ -42,6 +42,9 @@ async fn verified(project: &ProjectClient, node: &OmsNode) -> oms_proto::v1::Pro
 }
 
 async fn released(project: &ProjectClient, node: &OmsNode) {
+    if project.get(node).await.unwrap().state() == ProjectState::Running {
+        project.pause(node).await.unwrap().unwrap();
+    }
     project.release(node).await.unwrap().unwrap();
     project.wait_released(node).await.unwrap();
 }
@@ -137,7 +140,7 @@ async fn objects_that_failed_are_decided() {
             format!("INSERT INTO shop.{table} VALUES (1, 1, 1), (2, 2, 2)"),
         ];
         root.run_all(&statements).await.unwrap();
-        let statement = format!("CREATE TABLE shop.{table} (id INT PRIMARY KEY, v VARCHAR(5))");
+        let statement = format!("CREATE TABLE shop.{table} (id INT PRIMARY KEY, v VARCHAR(5), w INT)");
         there.query_drop(&statement).await.unwrap();
     }
     scenario.launch(scenario.spec(&["shop"])).await.unwrap();
@@ -198,7 +201,7 @@ async fn objects_that_failed_are_decided() {
     says(
         decide("removed", ObjectDecision::Retry, &[]).await,
         "OMS-API-0004",
-        &["REMOVED"],
+        &["removed"],
     );
     project.resume(node).await.unwrap().unwrap();
     let done = verified(project, node).await;

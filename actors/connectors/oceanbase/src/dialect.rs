@@ -39,9 +39,12 @@ impl Dialect for OceanBaseDialect {
     }
 
     fn lock_wait(&self, seconds: u32) -> String {
+        // The server may go on with a transaction whose client was killed while it waited for a lock. It is
+        // the server that has to end it then, or nobody gets these locks for a day.
+        let micros = u64::from(seconds) * 1_000_000;
         format!(
-            "SET SESSION ob_trx_lock_timeout = {}",
-            u64::from(seconds) * 1_000_000
+            "SET SESSION ob_trx_lock_timeout = {micros}, ob_trx_timeout = {}",
+            micros * 6
         )
     }
 

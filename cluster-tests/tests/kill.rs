@@ -50,10 +50,7 @@ async fn twenty_kills_during_one_project() {
             }
             // The second half belongs to synchronization, also on a slow machine.
             10 => {
-                project
-                    .wait_step(&scenario.node, StepKind::IncrTransfer, &ACTIVE)
-                    .await
-                    .unwrap();
+                wait_synchronizing(&scenario, &ACTIVE).await;
             }
             15 => {
                 written += load.counters().commits;
@@ -79,17 +76,42 @@ async fn twenty_kills_during_one_project() {
     assert!(during(StepKind::IncrTransfer), "{hit:?}");
 
     let node = &scenario.node;
-    project
-        .wait_step(node, StepKind::IncrTransfer, &[StepState::Monitoring])
-        .await
-        .unwrap();
+    wait_synchronizing(&scenario, &[StepState::Monitoring]).await;
     written += load.counters().commits;
     load.stop().await.unwrap();
-    project.wait_caught_up(node).await.unwrap();
+    if let Err(error) = project.wait_caught_up(node).await {
+        panic!("{error}\n{}", held_locks(&scenario).await);
+    }
     let result = project.verify(node).await.unwrap();
     assert!(result.consistent, "{result:?}");
     let rows = scenario.assert_equal("load", &LOAD_TABLES).await.unwrap();
     println!("{written} transactions were written; {rows} rows are equal");
+}
+
+async fn wait_synchronizing(scenario: &Scenario, states: &[StepState]) {
+    let step = StepKind::IncrTransfer;
+    if let Err(error) = scenario.project.wait_step(&scenario.node, step, states).await {
+        panic!("{error}\n{}", held_locks(scenario).await);
+    }
+}
+
+/// Who holds what at the destination, to be read when something waits forever.
+async fn held_locks(scenario: &Scenario) -> String {
+    let mut client = scenario.destination.client().await.unwrap();
+    let mut text = String::new();
+    for query in [
+        "SHOW FULL PROCESSLIST",
+        "SELECT lane, epoch, claim, turn, connection FROM omsnode_meta.fence_v1",
+        "SELECT * FROM oceanbase.GV$OB_TRANSACTION_PARTICIPANTS",
+        "SELECT * FROM oceanbase.GV$OB_LOCKS",
+    ] {
+        text.push_str(&format!("{query}\n"));
+        match client.query_strings(query).await {
+            Ok(rows) => rows.iter().for_each(|row| text.push_str(&format!("{row:?}\n"))),
+            Err(error) => text.push_str(&format!("{error}\n")),
+        }
+    }
+    text
 }
 
 /// The names of the steps that run.

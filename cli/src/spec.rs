@@ -98,8 +98,8 @@ fn is_json(text: &str, name: &str) -> bool {
     }
 }
 
-fn parse_json(text: &str, name: &str) -> Result<ProjectSpec, SpecError> {
-    let mut reader = serde_json::Deserializer::from_str(text);
+fn parse_json(text_of_file: &str, name: &str) -> Result<ProjectSpec, SpecError> {
+    let mut reader = serde_json::Deserializer::from_str(text_of_file);
     read(&mut reader)
         .and_then(|spec| match reader.end() {
             Ok(()) => Ok(spec),
@@ -111,8 +111,21 @@ fn parse_json(text: &str, name: &str) -> Result<ProjectSpec, SpecError> {
             let message = text
                 .strip_suffix(&format!(" at line {line} column {column}"))
                 .unwrap_or(&text);
-            mistake(name, (line > 0).then_some((line, column)), field, message)
+            mistake(name, place_in(text_of_file, line, column), field, message)
         })
+}
+
+/// Where a mistake is. The parser counts the end of a line as column 0 of the next.
+fn place_in(text: &str, line: usize, column: usize) -> Option<(usize, usize)> {
+    match (line, column) {
+        (0, _) => None,
+        (1, 0) => Some((1, 1)),
+        (_, 0) => {
+            let ended = text.split('\n').nth(line - 2).unwrap_or_default();
+            Some((line - 1, ended.len() + 1))
+        }
+        place => Some(place),
+    }
 }
 
 fn parse_yaml(text: &str, name: &str) -> Result<ProjectSpec, SpecError> {
@@ -370,6 +383,11 @@ mod tests {
                 "a.yaml: the file holds several documents (`---`); a spec file holds one project",
             ),
             ("a.json", "{} {}", "a.json:1:4: trailing characters"),
+            (
+                "a.json",
+                "{\n\"name\": \"a\n\"}",
+                "a.json:2:11: name: control character (\\u0000-\\u001F) found while parsing a string",
+            ),
             ("a.yaml", "", "a.yaml: the file is empty"),
             ("a.json", " \n", "a.json: the file is empty"),
             ("a.yaml", "# nothing\n", "a.yaml: the file is empty"),

@@ -92,7 +92,8 @@ pub trait Claim: Send + Sync + std::fmt::Debug {
     async fn receipts(&self, table: &TableName) -> Result<Vec<ChunkReceipt>, Failure>;
 
     /// Removes all rows of a destination table and its receipts, in fenced transactions of bounded
-    /// size (never TRUNCATE, which a former owner could execute too late).
+    /// size (never TRUNCATE, which a former owner could execute too late). The receipts go last: who ends in
+    /// between leaves what tells the next owner that the rows are its own. Not for a table whose import is complete.
     async fn clear_table(&self, table: u32) -> Result<(), Failure>;
 }
 

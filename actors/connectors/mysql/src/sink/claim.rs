@@ -294,13 +294,6 @@ impl Claim for MysqlClaim {
         let plan = self.plans.get(table)?;
         let mut session = self.session().await?;
         let (mut fence, _row) = self.writer_row(&mut session).await?;
-        // Receipts first: without them remaining rows are only cleared again, while receipts without
-        // rows would make the import skip what is gone.
-        fence.begin(&mut session).await?;
-        let mut sql = format!("DELETE FROM {} WHERE ", session.meta().receipt()).into_bytes();
-        sql.extend_from_slice(&receipt::of_table(&self.holder, &pair.source.name));
-        session.run(&sql).await?;
-        fence.commit(&mut session, None, None).await?;
         let mut delete = b"DELETE FROM ".to_vec();
         delete.extend_from_slice(&plan.target);
         delete.extend_from_slice(format!(" LIMIT {CLEAR_ROWS}").as_bytes());
@@ -312,9 +305,17 @@ impl Claim for MysqlClaim {
                 .map_err(|e| e.failure.context(&plan.name))?;
             fence.commit(&mut session, None, None).await?;
             if outcome.affected < CLEAR_ROWS {
-                return Ok(());
+                break;
             }
         }
+        // Receipts last: they are what tells the next owner that the remaining rows are its own, when this
+        // one ends in between.
+        fence.begin(&mut session).await?;
+        let mut sql = format!("DELETE FROM {} WHERE ", session.meta().receipt()).into_bytes();
+        sql.extend_from_slice(&receipt::of_table(&self.holder, &pair.source.name));
+        session.run(&sql).await?;
+        fence.commit(&mut session, None, None).await?;
+        Ok(())
     }
 }
 

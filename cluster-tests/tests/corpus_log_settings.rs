@@ -54,11 +54,23 @@ async fn images_without_unchanged_blobs() {
 /// Inserts into these leave columns to their defaults, and a minimal image does not say what those were.
 const INSERTS_WITH_DEFAULTS: [&str; 3] = ["types_generated", "commented", "default_expression"];
 
+/// Rows of these go or change while a minimal image holds the primary key only: which value of the other unique key
+/// becomes free is unknown, so their order is too, and such changes are refused. What refers to them goes along.
+const SECOND_UNIQUE_KEYS: [&str; 6] = [
+    "two_uniques",
+    "index_prefix",
+    "index_functional",
+    "fk_parent",
+    "fk_child",
+    "view_joined",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn images_of_what_changed_only() {
     for source in ServerKind::SOURCES {
         let run = CorpusRun::new(source, ServerKind::Mysql97).set("binlog_row_image", "MINIMAL");
-        arrives(run.partial_rows().exclude(&INSERTS_WITH_DEFAULTS)).await;
+        let run = run.exclude(&INSERTS_WITH_DEFAULTS).exclude(&SECOND_UNIQUE_KEYS);
+        arrives(run.partial_rows()).await;
     }
 }
 

@@ -66,6 +66,8 @@ impl CorpusRun {
     /// Leaves more names out than [`Corpus::excluded`] does. Say why where it is called.
     pub fn exclude(mut self, names: &[&'static str]) -> Self {
         self.excluded.extend(names);
+        self.excluded.sort_unstable();
+        self.excluded.dedup();
         self
     }
 

@@ -8,6 +8,7 @@ use oms_cluster_tests::{
     LOAD_TABLES, Load, LoadOptions, OmsNode, Scenario, Server, ServerKind, ServerOptions, data_source_kind,
 };
 use oms_proto::error_of;
+use oms_proto::v1::ObjectDecision;
 use oms_proto::v1::{
     Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, DatabaseSelection,
     DeleteDataSourceRequest, IncrementalOptions, ListDataSourcesRequest, PartialRows, PrecheckItem,
@@ -537,12 +538,14 @@ async fn missing_privileges_are_named() {
         .unwrap();
     scenario.assert_equal("shop", &["seen", "hidden"]).await.unwrap();
 
-    // A privilege that is taken away in the middle.
+    // A privilege that is taken away in the middle; global ones count from the next login on.
+    project.pause(node).await.unwrap().unwrap();
     there
         .query_drop("REVOKE INSERT ON *.* FROM 'oms'@'%'")
         .await
         .unwrap();
     root.query_drop("INSERT INTO shop.seen VALUES (2)").await.unwrap();
+    project.resume(node).await.unwrap().unwrap();
     let (code, message) = project.wait_failed(node).await.unwrap();
     assert_eq!(code, "OMS-DST-0005", "{message}");
     mentions(&message, &["INSERT", "seen"]);

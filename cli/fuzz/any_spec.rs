@@ -9,7 +9,9 @@ use oms_cli::parse_spec;
 /// Where the reader panics, a refusal has no words or names no line of the file, or what was read
 /// is not read again from what it is written as.
 pub(crate) fn read(data: &[u8]) -> usize {
-    let lines = data.iter().filter(|b| **b == b'\n').count() + 1;
+    // All that ends lines in YAML 1.1.
+    let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+    let lines = String::from_utf8_lossy(data).matches(breaks).count() + 1;
     let mut specs = 0;
     for name in ["spec.yaml", "spec.json", "-"] {
         match parse_spec(data, name) {

@@ -84,10 +84,7 @@ async fn run(
                     format!("the worker crashed: {}", words(&*panic)),
                 );
                 if crashes >= policy.crashes {
-                    return (
-                        RunState::Failed(failure.code(), failure.text()),
-                        String::new(),
-                    );
+                    return (RunState::Failed(failure.code(), failure.text()), String::new());
                 }
                 failure
             }
@@ -97,10 +94,7 @@ async fn run(
             return (RunState::Stopped, String::new());
         }
         if !failure.is_transient() && !crashed {
-            return (
-                RunState::Failed(failure.code(), failure.text()),
-                String::new(),
-            );
+            return (RunState::Failed(failure.code(), failure.text()), String::new());
         }
         let first = *since.get_or_insert(began);
         if first.elapsed() >= policy.window {

@@ -210,7 +210,10 @@ async fn prepare(client: &mut Client) -> Result<()> {
     client.query_drop("SET SESSION sql_mode = ''").await?;
     client.query_drop("SET SESSION time_zone = '+00:00'").await?;
     // seekdb ends queries after ten seconds; the others do not know the variable.
-    match client.query_drop("SET SESSION ob_query_timeout = 600000000").await {
+    match client
+        .query_drop("SET SESSION ob_query_timeout = 600000000")
+        .await
+    {
         Err(error) if error.server_code() != Some(1193) => Err(error),
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! Days on which databases, disks and machines misbehave: nothing is lost, doubled or skipped, and the project
 //! goes on by itself wherever that is possible.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::time::Duration;
 

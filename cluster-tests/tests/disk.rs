@@ -1,6 +1,6 @@
 //! Full disks and damaged files: the node stops before any damage and says what is wrong, and continues when
 //! there is room again.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::{
     fs::{self, OpenOptions},

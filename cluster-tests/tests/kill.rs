@@ -1,5 +1,5 @@
 //! The node is killed again and again; nothing is lost or doubled.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{collections::BTreeMap, time::Duration};
 

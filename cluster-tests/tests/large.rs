@@ -1,5 +1,5 @@
 //! Large transactions and large values pass with bounded memory.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use oms_cluster_tests::{Client, Corpus, Scenario, ServerKind, ServerOptions};
 use oms_proto::v1::{StepKind, StepState};

@@ -42,8 +42,8 @@ pub use sink::{
     SinkOptions, WriteOutcome,
 };
 pub use source::{
-    Capture, CapturedRecord, ChunkRange, DecodeProgress, KeyOrder, LogDecoder, RecordFlags, RowBatch, SnapshotReader, Source,
-    TableRead,
+    Capture, CapturedRecord, ChunkRange, DecodeProgress, KeyOrder, LogDecoder, RecordFlags, RowBatch,
+    SnapshotReader, Source, TableRead,
 };
 pub use table::{Column, ColumnType, Generated, Key, KeyPart, TableSchema};
 pub use table_pair::{ColumnPair, TablePair};

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use super::{
@@ -191,6 +191,10 @@ pub async fn batches_are_bounded_and_counts_exact(bed: &dyn SourceBed) {
     }
 }
 
+/// Transactions of a burst, and of the first rest behind one.
+const BURST: i64 = 40;
+const SHORT_REST: i64 = 250;
+
 /// Under writes, a snapshot is the table at its position exactly: the log up to there gives it, and
 /// the log from there on gives the table as it is in the end. No key is needed for that.
 pub async fn consistent_snapshots_are_exact_under_writes(bed: &dyn SourceBed) {
@@ -201,14 +205,21 @@ pub async fn consistent_snapshots_are_exact_under_writes(bed: &dyn SourceBed) {
     let tables = definitions(source.as_ref(), &[&live, &beside]).await;
     let table = Arc::clone(tables.get(0).expect("the first table"));
     let stop = AtomicBool::new(false);
-    // The table changes in bursts, the one beside it all the time.
+    // The table changes in bursts, the one beside it all the time. The rests between bursts grow until
+    // a snapshot was taken: some sources need one, however slow they are.
+    let rest = AtomicI64::new(SHORT_REST);
     let writer = async {
         let mut rows: Vec<Row> = Vec::new();
-        let mut round = 0i64;
+        let (mut round, mut next_burst) = (0i64, 0i64);
         while !stop.load(Ordering::Relaxed) {
             round += 1;
             let mut changes = vec![insert(&beside, &row(round, "beside"))];
-            if round % 500 < 40 {
+            if round >= next_burst + BURST {
+                let rounds = rest.load(Ordering::Relaxed);
+                rest.store(rounds * 2, Ordering::Relaxed);
+                next_burst = round + rounds;
+            }
+            if round >= next_burst {
                 let fresh = row(round % 5, "same");
                 changes.push(insert(&live, &fresh));
                 rows.push(fresh);
@@ -234,6 +245,7 @@ pub async fn consistent_snapshots_are_exact_under_writes(bed: &dyn SourceBed) {
             let mut reader = source.open_snapshot().await.expect("open a reader");
             let begun = reader.begin_consistent(std::slice::from_ref(&live.name));
             let position = in_time("a snapshot", begun).await.expect("a snapshot");
+            rest.store(SHORT_REST, Ordering::Relaxed);
             let rows = all_rows(reader.as_mut(), &table).await;
             // Nothing that is committed in the meantime appears.
             let later = now(source.as_ref()).await;

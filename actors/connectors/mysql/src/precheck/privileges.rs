@@ -107,7 +107,10 @@ pub(super) async fn snapshots(
         return Ok(());
     }
     let mode = variables(conn, &["gtid_mode"]).await?;
-    if !mode.get("gtid_mode").is_some_and(|m| m.eq_ignore_ascii_case("ON")) {
+    if !mode
+        .get("gtid_mode")
+        .is_some_and(|m| m.eq_ignore_ascii_case("ON"))
+    {
         ledger.failed(
             "DB_UK_INDEX",
             PrecheckSide::Source,

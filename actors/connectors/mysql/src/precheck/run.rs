@@ -132,7 +132,9 @@ async fn check_source(
     let mut catalog = Catalog::new(conn, info.flavor, Side::Source);
     let found = objects::source(&mut catalog, info, plan, logged, ledger).await?;
     if plan.steps.full && plan.steps.incr && info.flavor == Flavor::Mysql {
-        privileges::snapshots(conn, &found.tables, ledger).await.map_err(at)?;
+        privileges::snapshots(conn, &found.tables, ledger)
+            .await
+            .map_err(at)?;
     }
     ledger.passed(
         "DB_SERVICE_STATUS",

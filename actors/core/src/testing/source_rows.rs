@@ -210,16 +210,16 @@ pub async fn consistent_snapshots_are_exact_under_writes(bed: &dyn SourceBed) {
     let rest = AtomicI64::new(SHORT_REST);
     let writer = async {
         let mut rows: Vec<Row> = Vec::new();
-        let (mut round, mut next_burst) = (0i64, 0i64);
+        let (mut round, mut burst_ends) = (0i64, BURST);
         while !stop.load(Ordering::Relaxed) {
             round += 1;
             let mut changes = vec![insert(&beside, &row(round, "beside"))];
-            if round >= next_burst + BURST {
-                let rounds = rest.load(Ordering::Relaxed);
-                rest.store(rounds * 2, Ordering::Relaxed);
-                next_burst = round + rounds;
+            let wanted = rest.load(Ordering::Relaxed);
+            if round >= burst_ends + wanted {
+                rest.store(wanted * 2, Ordering::Relaxed);
+                burst_ends = round + BURST;
             }
-            if round >= next_burst {
+            if round < burst_ends {
                 let fresh = row(round % 5, "same");
                 changes.push(insert(&live, &fresh));
                 rows.push(fresh);

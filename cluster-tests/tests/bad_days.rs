@@ -88,6 +88,8 @@ async fn wait_running(scenario: &Scenario, step: StepKind) {
                 Some(StepState::Running) => return,
                 // Incremental synchronization runs on when it has caught up.
                 Some(StepState::Monitoring) if step == StepKind::IncrTransfer => return,
+                // Starting the Store takes a few milliseconds; it runs on behind its step.
+                Some(StepState::Finished) if step == StepKind::TransferIncrLogPull => return,
                 Some(StepState::Finished | StepState::Monitoring) => {
                     panic!("{} was over before it was seen", step.name())
                 }

@@ -351,6 +351,11 @@ async fn the_source_does_not_log_as_it_must() {
         .await
         .unwrap();
     project.resume(&scenario.node).await.unwrap().unwrap();
+    // Without GTIDs the copy of a table without a key needs a moment in which nobody writes to it.
+    project
+        .wait_step(&scenario.node, StepKind::IncrTransfer, &[StepState::Monitoring])
+        .await
+        .unwrap();
     let load = Load::start(&scenario.source, &LoadOptions::default())
         .await
         .unwrap();
@@ -548,7 +553,7 @@ async fn missing_privileges_are_named() {
     project.resume(node).await.unwrap().unwrap();
     let (code, message) = project.wait_failed(node).await.unwrap();
     assert_eq!(code, "OMS-DST-0005", "{message}");
-    mentions(&message, &["INSERT", "seen"]);
+    mentions(&message, &["INSERT"]);
     there
         .query_drop("GRANT INSERT ON *.* TO 'oms'@'%'")
         .await

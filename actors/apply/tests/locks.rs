@@ -117,17 +117,17 @@ fn partial_images_take_the_missing_from_before_or_stop() {
 }
 
 #[test]
-fn rows_of_a_table_without_a_key_conflict_with_equal_rows_only() {
+fn all_changes_of_a_table_without_a_key_conflict() {
     let t = table("t", &[("a", int()), ("b", text("utf8mb4_general_ci"))], &[]);
-    let f = Fixture::new(&[t], &[]);
-    let insert = |a, b: &'static str| op(0, None, Some(&[Int(a), Text(b.as_bytes())]));
-    assert!(f.conflict(&insert(1, "x"), &insert(1, "X")));
-    assert!(!f.conflict(&insert(1, "x"), &insert(1, "y")));
-    assert!(!f.conflict(&insert(1, "x"), &insert(2, "x")));
+    let other = table("other", &[("a", int()), ("b", text("utf8mb4_general_ci"))], &[]);
+    let f = Fixture::new(&[t, other], &[]);
+    let insert = |n, a, b: &'static str| op(n, None, Some(&[Int(a), Text(b.as_bytes())]));
+    assert!(f.conflict(&insert(0, 1, "x"), &insert(0, 1, "X")));
+    assert!(f.conflict(&insert(0, 1, "x"), &insert(0, 2, "y")));
     let null = op(0, None, Some(&[Int(1), Null]));
-    assert!(f.conflict(&null, &null) && !f.conflict(&null, &insert(1, "x")));
     let update = op(0, Some(&[Int(1), Null]), Some(&[Int(2), Null]));
-    assert!(f.conflict(&update, &null) && f.conflict(&update, &op(0, None, Some(&[Int(2), Null]))));
+    assert!(f.conflict(&update, &null) && f.conflict(&update, &insert(0, 9, "z")));
+    assert!(!f.conflict(&insert(0, 1, "x"), &insert(1, 1, "x")));
 }
 
 #[test]

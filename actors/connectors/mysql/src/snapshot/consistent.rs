@@ -239,6 +239,11 @@ async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
     }
 }
 
+/// `ER_CANNOT_CONVERT_STRING`.
+const UNCONVERTIBLE: u16 = 3854;
+/// How often the list is asked for again because of it.
+const UNCONVERTIBLE_TRIES: u32 = 300;
+
 struct EngineTransaction {
     id: String,
     thread: u64,
@@ -247,11 +252,26 @@ struct EngineTransaction {
 
 async fn transactions(conn: &mut Conn) -> Result<Vec<EngineTransaction>, Failure> {
     let query = "SELECT CAST(trx_id AS CHAR), trx_mysql_thread_id, trx_rows_modified FROM information_schema.innodb_trx";
-    let rows: Vec<Row> = conn.query(query).await.map_err(|e| {
-        let e = at_source(e);
-        unknown("the transactions of InnoDB must be listed (PROCESS privilege), or GTID mode enabled")
-            .with_source(e)
-    })?;
+    let mut tries = 0;
+    let rows: Vec<Row> = loop {
+        match conn.query(query).await {
+            Ok(rows) => break rows,
+            // MySQL 9.7 fails to show the statement of another session that holds characters beyond U+FFFF,
+            // although it is not asked for: until that statement is over.
+            Err(mysql_async::Error::Server(e)) if e.code == UNCONVERTIBLE && tries < UNCONVERTIBLE_TRIES => {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(e) => {
+                let e = at_source(e);
+                let words = format!(
+                    "the transactions of InnoDB must be listed (PROCESS privilege), or GTID mode enabled: {}",
+                    e.detail()
+                );
+                return Err(unknown(words).with_source(e));
+            }
+        }
+    };
     rows.into_iter()
         .map(|row| {
             let (id, thread, rows_modified) =

@@ -67,10 +67,19 @@ pub enum VerifyError {
     Internal(&'static str),
 }
 
+fn is_full(cause: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(cause.kind(), StorageFull | QuotaExceeded)
+}
+
 impl VerifyError {
     /// Whether trying again may help: the run then ends, and continues when it is started again.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(failure) if failure.is_transient())
+        match self {
+            Self::Database(failure) => failure.is_transient(),
+            Self::Folder { cause, .. } => is_full(cause),
+            _ => false,
+        }
     }
 
     /// Whether the whole run ends, not only the table.
@@ -87,6 +96,7 @@ impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         let code = match &error {
             VerifyError::Database(_) => codes::verify::INTERNAL,
+            VerifyError::Folder { cause, .. } if is_full(cause) => codes::verify::DISK_FULL,
             VerifyError::Folder { .. } | VerifyError::Damaged { .. } => codes::verify::RESULTS_UNUSABLE,
             VerifyError::Unknown(_) => codes::verify::RESULTS_UNUSABLE,
             VerifyError::NotComparable { .. } => codes::verify::TABLE_NOT_COMPARABLE,

@@ -16,4 +16,7 @@ area! {
     INTERNAL = "OMS-VERIFY-0005", Bug, "verification met an impossible state",
         "An invariant of verification was broken.",
         "Report it with the component's log.";
+    DISK_FULL = "OMS-VERIFY-0006", Retry, "no room for the results of a verification",
+        "The disk of the node's data folder is full.",
+        "Free space; the verification goes on where it was.";
 }

@@ -31,10 +31,10 @@ impl Dialect for OceanBaseDialect {
             // fails with 6235; with READ COMMITTED it waits and reads the row anew, as the fence needs.
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
             // Microseconds. The default of 10 s for a query ends large statements while the server
-            // throttles writes; a day for a transaction lets a large one pass. A writer is never idle
-            // inside a transaction for long: one that is has lost its client, and nobody else gets
-            // its locks before the server ends it.
-            "SET SESSION ob_query_timeout = 3600000000, ob_trx_timeout = 86400000000, \
+            // throttles writes. seekdb may keep the transaction of a client that was killed, without any
+            // session that could be ended; nobody gets its locks before it times out. So a writer's
+            // transaction has 150 s, and 20 s between two statements.
+            "SET SESSION ob_query_timeout = 3600000000, ob_trx_timeout = 150000000, \
              ob_trx_idle_timeout = 20000000"
                 .to_owned(),
         ]

@@ -23,6 +23,8 @@ const ATTEMPTS: u32 = 30;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at the server.
 const PAUSE: Duration = Duration::from_millis(120);
+/// Longest wait between two looks at a list that others look at too.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Begins the snapshot on the connection and returns its position.
 pub(super) async fn begin(
@@ -191,7 +193,9 @@ fn parse_owned(text: &str) -> BTreeSet<String> {
 
 /// Without GTIDs: a transaction that is in the log and not committed yet is among InnoDB's
 /// transactions. That list is served from a cache, so a transaction of our own in it proves that
-/// it is no older than this call.
+/// it is no older than this call. The server renews the cache only when nobody has read it for
+/// 100 ms (`CACHE_MIN_IDLE_TIME`), so several readers that look often would starve each other: each
+/// waits longer every time, and by an amount of its own.
 async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
     let started = Instant::now();
     let late = |what: &str| {
@@ -200,6 +204,7 @@ async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
         ))
     };
     let me = u64::from(conn.id());
+    let mut looks = Looks::of(me);
     loop {
         // Our transaction of an earlier attempt must not be taken for the new one.
         if !transactions(conn).await?.iter().any(|t| t.thread == me) {
@@ -208,7 +213,7 @@ async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
         if started.elapsed() > PATIENCE {
             return Err(late("the list of transactions is not renewed"));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(looks.next_pause()).await;
     }
     run(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
     let writers: BTreeSet<String> = loop {
@@ -224,7 +229,7 @@ async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
             run(conn, "ROLLBACK").await?;
             return Err(late("the list of transactions is not renewed"));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(looks.next_pause()).await;
     };
     run(conn, "ROLLBACK").await?;
     loop {
@@ -235,7 +240,35 @@ async fn wait_for_engine(conn: &mut Conn) -> Result<(), Failure> {
         if started.elapsed() > PATIENCE {
             return Err(late("a writing transaction stays open for a minute"));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(looks.next_pause()).await;
+    }
+}
+
+/// Pauses between looks at a shared list: growing, and unlike those of other connections.
+struct Looks {
+    taken: u32,
+    state: u64,
+}
+
+impl Looks {
+    fn of(connection: u64) -> Self {
+        Self {
+            taken: 0,
+            state: connection,
+        }
+    }
+
+    /// From 120 ms up to three seconds; each a random part longer than half of its bound.
+    fn next_pause(&mut self) -> Duration {
+        self.taken = self.taken.saturating_add(1);
+        // Knuth's MMIX generator: spread over connections is all that is asked of it.
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let bound = (PAUSE * 2 * self.taken).min(LONGEST_PAUSE);
+        let half = bound / 2;
+        half + half * u32::from((self.state >> 56) as u8) / 255
     }
 }
 
@@ -332,6 +365,19 @@ async fn touched(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pauses_differ_between_connections() {
+        let pauses = |id| {
+            let mut looks = Looks::of(id);
+            (0..20).map(|_| looks.next_pause()).collect::<Vec<_>>()
+        };
+        for id in 1..50 {
+            let of = pauses(id);
+            assert!(of.iter().all(|p| (PAUSE..=LONGEST_PAUSE).contains(p)), "{of:?}");
+            assert_ne!(of, pauses(id + 1));
+        }
+    }
 
     #[test]
     fn owned_identifiers_are_told_apart() {

@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let set = protox::compile(&files, [&root])?;
     fs::write(out.join("descriptors.bin"), set.encode_to_vec())?;
 
-    let mut config = tonic_prost_build::configure().bytes(".oms.raft.v1");
+    let mut config = tonic_prost_build::configure()
+        .bytes(".oms.raft.v1")
+        .bytes(".oms.peer.v1");
     let mut names = String::new();
     for file in set.file.iter().filter(|f| f.package() == "oms.v1") {
         for message in &file.message_type {

@@ -10,6 +10,11 @@ mod oms {
     pub mod v1 {
         tonic::include_proto!("oms.v1");
     }
+    pub mod peer {
+        pub mod v1 {
+            tonic::include_proto!("oms.peer.v1");
+        }
+    }
     pub mod meta {
         pub mod v1 {
             tonic::include_proto!("oms.meta.v1");
@@ -24,6 +29,8 @@ mod oms {
 
 /// The replicated metadata.
 pub use oms::meta::v1 as meta;
+/// What nodes ask of each other besides consensus.
+pub use oms::peer::v1 as peer;
 /// Consensus between nodes.
 pub use oms::raft::v1 as raft;
 /// The public API.

@@ -25,3 +25,4 @@ pub use network::{Connect, RaftEndpoint, TcpConnect};
 pub use operation::Applied;
 pub use state_machine::{RestoreError, StateMachine};
 pub use status::{RaftMetrics, RaftStatus, Role};
+pub use storage::{Salvaged, salvage, seed};

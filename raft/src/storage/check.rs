@@ -9,7 +9,7 @@ use crate::config::RaftConfig;
 use crate::error::{RaftError, RaftResult};
 
 /// Version of everything consensus stores.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// Claims an empty folder for this node, or checks that a used one is this node's and holds together:
 /// the log has no hole, begins where the purge mark says, and a snapshot covers what was purged. openraft

@@ -6,6 +6,7 @@
 mod check;
 mod log_store;
 mod machine;
+mod salvage;
 mod snapshots;
 mod spaces;
 
@@ -15,6 +16,7 @@ mod conformance;
 pub(crate) use check::check_folder;
 pub(crate) use log_store::{LastIndex, LogStore};
 pub(crate) use machine::{Machine, SharedState};
+pub use salvage::{Salvaged, salvage, seed};
 pub(crate) use snapshots::SnapshotStore;
 
 use crate::types::{StorageError, StorageIOError};

@@ -1,8 +1,8 @@
 //! The leader's loop: proposes what should happen next.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use oms_meta::{Placement, reconcile};
+use oms_meta::{ClusterView, Liveness, NodeView, schedule};
 use tokio_util::sync::CancellationToken;
 
 use crate::metadata::Metadata;
@@ -28,11 +28,17 @@ pub(crate) async fn run(metadata: Metadata, cancel: CancellationToken) {
 /// One round; true when something was changed.
 async fn step(metadata: &Metadata) -> bool {
     let Ok(state) = metadata.state() else { return false };
-    let placement = Placement {
-        nodes: vec![metadata.node_id()],
+    let me = metadata.node_id();
+    let alone = NodeView {
+        liveness: Liveness::Alive,
+        ..Default::default()
+    };
+    let view = ClusterView {
+        me,
+        nodes: BTreeMap::from([(me, alone)]),
     };
     let mut changed = false;
-    for body in reconcile(&state, &placement) {
+    for body in schedule(&state, &view, metadata.now_ms()) {
         match metadata.propose(body).await {
             Ok(_) => changed = true,
             // The state moved on meanwhile; the next round sees it.

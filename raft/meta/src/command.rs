@@ -8,6 +8,11 @@ use crate::VERSION;
 /// The body of a command.
 pub type MetaCommand = Body;
 
+/// What this binary can do. Rises when a command, or a field that changes what a command does, is added.
+///
+/// 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
+pub const FEATURE_LEVEL: u32 = 2;
+
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
 pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
     Command {
@@ -16,4 +21,34 @@ pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
         body: Some(body),
     }
     .encode_to_vec()
+}
+
+/// The feature level that every node needs before a command may be proposed.
+///
+/// A node that does not know a command refuses it. So that all nodes do, the state machine refuses commands above
+/// [`crate::MetaState::feature_level`] also where they are known.
+pub fn level_of(body: &MetaCommand) -> u32 {
+    match body {
+        Body::CreateDataSource(_)
+        | Body::UpdateDataSource(_)
+        | Body::DeleteDataSource(_)
+        | Body::CreateProject(_)
+        | Body::ChangeProject(_)
+        | Body::DeleteProject(_)
+        | Body::StepTransition(_)
+        | Body::AssignComponent(_)
+        | Body::ReportComponent(_)
+        | Body::UpsertObjects(_)
+        | Body::DecideObject(_)
+        | Body::SetPrecheckItems(_)
+        | Body::SetVerifiedTables(_)
+        | Body::RegisterNode(_) => 1,
+        Body::AdmitNode(_)
+        | Body::ChangeNode(_)
+        | Body::RemoveNode(_)
+        | Body::CreateToken(_)
+        | Body::RevokeToken(_)
+        | Body::FreezeComponent(_)
+        | Body::RaiseEpochs(_) => 2,
+    }
 }

@@ -1,5 +1,7 @@
 //! Commands on data sources.
 
+use std::sync::Arc;
+
 use oms_proto::{
     meta::{CreateDataSource, DataSourceRecord, UpdateDataSource},
     v1::ProjectState,
@@ -36,7 +38,7 @@ impl MetaState {
             p.created_at_ms = now;
             p.updated_at_ms = now;
         }
-        self.data_sources.insert(public.id.clone(), record);
+        self.data_sources.insert(public.id.clone(), Arc::new(record));
         Ok(1)
     }
 
@@ -67,7 +69,7 @@ impl MetaState {
             p.updated_at_ms = now;
             p.version = version;
         }
-        self.data_sources.insert(public.id.clone(), updated);
+        self.data_sources.insert(public.id.clone(), Arc::new(updated));
         Ok(version)
     }
 

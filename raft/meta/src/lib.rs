@@ -3,23 +3,29 @@
 //! * [`MetaState::apply`] is the only mutation. It is total: a command that cannot be carried out
 //!   leaves the state as it was and is answered with a refusal. Equal states and equal commands
 //!   give equal states and replies on every node; time comes in the command, maps are ordered.
-//! * [`reconcile`] compares what is with what should be and proposes commands. It is level
+//! * [`schedule`] compares what is with what should be and proposes commands. It is level
 //!   triggered: it may run at any time, on stale views and twice; every command that it proposes
 //!   names what it expects, so a stale one is refused.
 
 mod command;
+mod component;
 mod data_source;
+mod node;
 mod object;
 mod overlap;
 mod project;
 mod reconcile;
+mod schedule;
 mod state;
 mod steps;
+mod token;
+mod view;
 
-pub use command::{MetaCommand, command};
-pub use reconcile::{Placement, reconcile};
+pub use command::{FEATURE_LEVEL, MetaCommand, command, level_of};
+pub use schedule::schedule;
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
+pub use view::{ClusterView, Liveness, Members, NodeView};
 
 /// Version of commands, replies and snapshots that this binary writes.
 pub const VERSION: u32 = 1;

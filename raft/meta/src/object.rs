@@ -25,7 +25,7 @@ impl MetaState {
         kind: ComponentKind,
         epoch: u64,
     ) -> Result<&mut ProjectRecord, (ErrorCode, String)> {
-        let Some(record) = self.projects.get_mut(project) else {
+        let Some(record) = self.project_mut(project) else {
             return Err((codes::api::NOT_FOUND, format!("project {project} does not exist")));
         };
         let current = record
@@ -74,7 +74,7 @@ impl MetaState {
         let Some(request) = &c.request else {
             return refuse(codes::api::INVALID_ARGUMENT, "the decision is missing");
         };
-        let Some(record) = self.projects.get_mut(&request.project) else {
+        let Some(record) = self.project_mut(&request.project) else {
             return refuse(
                 codes::api::NOT_FOUND,
                 format!("project {} does not exist", request.project),

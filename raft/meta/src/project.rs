@@ -1,10 +1,9 @@
-//! Commands on projects and their components.
+//! Commands on projects.
+
+use std::sync::Arc;
 
 use oms_proto::{
-    meta::{
-        AssignComponent, ChangeProject, ComponentFacts, ComponentRecord, CreateProject, Desired,
-        ProjectChange, ProjectRecord, ReportComponent, StepTransition,
-    },
+    meta::{ChangeProject, CreateProject, Desired, ProjectChange, ProjectRecord, StepTransition},
     v1::{ComponentState, Project, ProjectState, Step, StepKind, StepState},
 };
 use oms_types::{ComponentKind, codes};
@@ -54,12 +53,12 @@ impl MetaState {
             p.created_at_ms = now;
             p.updated_at_ms = now;
         }
-        self.projects.insert(id.to_owned(), record);
+        self.projects.insert(id.to_owned(), Arc::new(record));
         Ok(1)
     }
 
     pub(crate) fn change_project(&mut self, now: i64, c: &ChangeProject) -> Outcome {
-        let Some(record) = self.projects.get_mut(&c.id) else {
+        let Some(record) = self.project_mut(&c.id) else {
             return refuse(codes::api::NOT_FOUND, format!("project {} does not exist", c.id));
         };
         let Some(project) = record.public.as_mut() else {
@@ -239,7 +238,7 @@ impl MetaState {
     }
 
     pub(crate) fn step_transition(&mut self, now: i64, c: &StepTransition) -> Outcome {
-        let Some(record) = self.projects.get_mut(&c.project) else {
+        let Some(record) = self.project_mut(&c.project) else {
             return refuse(
                 codes::api::NOT_FOUND,
                 format!("project {} does not exist", c.project),
@@ -279,87 +278,6 @@ impl MetaState {
                 .and_then(|f| f.verification);
         }
         touch(project, now)
-    }
-
-    pub(crate) fn assign_component(&mut self, now: i64, c: &AssignComponent) -> Outcome {
-        let Some(record) = self.projects.get_mut(&c.project) else {
-            return refuse(
-                codes::api::NOT_FOUND,
-                format!("project {} does not exist", c.project),
-            );
-        };
-        if c.kind.parse::<ComponentKind>().is_err() {
-            return refuse(
-                codes::api::INVALID_ARGUMENT,
-                format!("{:?} is not a component", c.kind),
-            );
-        }
-        let at = record.components.iter().position(|k| k.kind == c.kind);
-        let current = at.and_then(|i| record.components.get(i)).map_or(0, |k| k.epoch);
-        if current != c.expected_epoch {
-            return refuse(
-                codes::api::CONFLICT,
-                format!("the epoch is {current}, not {}", c.expected_epoch),
-            );
-        }
-        let mut component = at
-            .and_then(|i| record.components.get(i))
-            .cloned()
-            .unwrap_or(ComponentRecord {
-                kind: c.kind.clone(),
-                ..Default::default()
-            });
-        component.desired = c.desired;
-        component.updated_at_ms = now;
-        if c.raise_epoch {
-            component.node = c.node;
-            component.step = c.step;
-            component.epoch = current.saturating_add(1);
-            component.set_state(ComponentState::Assigned);
-            component.error = None;
-            component.removed = false;
-        }
-        let epoch = component.epoch;
-        match at.and_then(|i| record.components.get_mut(i)) {
-            Some(slot) => *slot = component,
-            None => record.components.push(component),
-        }
-        bump(record, now)?;
-        Ok(epoch)
-    }
-
-    pub(crate) fn report_component(&mut self, now: i64, c: &ReportComponent) -> Outcome {
-        let Some(record) = self.projects.get_mut(&c.project) else {
-            return refuse(
-                codes::api::NOT_FOUND,
-                format!("project {} does not exist", c.project),
-            );
-        };
-        let Some(component) = record.components.iter_mut().find(|k| k.kind == c.kind) else {
-            return refuse(
-                codes::api::NOT_FOUND,
-                format!("{} has no component {}", c.project, c.kind),
-            );
-        };
-        if component.epoch != c.epoch {
-            return refuse(
-                codes::apply::FENCED,
-                format!(
-                    "the epoch of {}.{} is {}, not {}",
-                    c.project, c.kind, component.epoch, c.epoch
-                ),
-            );
-        }
-        if c.state() != ComponentState::Unspecified {
-            component.state = c.state;
-            component.error.clone_from(&c.error);
-        }
-        component.removed |= c.removed;
-        component.updated_at_ms = now;
-        if let Some(facts) = &c.facts {
-            merge_facts(component.facts.get_or_insert_default(), facts);
-        }
-        bump(record, now)
     }
 }
 
@@ -403,24 +321,6 @@ fn restart_verification(project: &mut Project, now: i64) -> Option<Outcome> {
     };
     step.set_state(StepState::Running);
     None
-}
-
-fn merge_facts(into: &mut ComponentFacts, from: &ComponentFacts) {
-    let take = |a: &mut String, b: &String| {
-        if !b.is_empty() {
-            a.clone_from(b);
-        }
-    };
-    take(&mut into.store_start, &from.store_start);
-    take(&mut into.safe_until, &from.safe_until);
-    take(&mut into.summary, &from.summary);
-    if !from.snapshots.is_empty() {
-        into.snapshots.clone_from(&from.snapshots);
-    }
-    into.caught_up |= from.caught_up;
-    if from.verification.is_some() {
-        into.verification = from.verification;
-    }
 }
 
 pub(crate) fn touch(project: &mut Project, now: i64) -> Outcome {

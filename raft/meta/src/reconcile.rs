@@ -8,13 +8,13 @@ use oms_proto::{
 };
 use oms_types::ComponentKind;
 
-use crate::{MetaCommand, MetaState, component_of};
+use crate::{MetaCommand, MetaState, component::is_live, component_of};
 
 /// Where components may run.
 #[derive(Clone, Debug, Default)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// Nodes that are alive and take components, in order of preference.
-    pub nodes: Vec<u64>,
+    pub(crate) nodes: Vec<u64>,
 }
 
 impl Placement {
@@ -31,7 +31,7 @@ impl Placement {
 ///
 /// At most one command per project: the next call sees its effect. Proposing a command twice is
 /// harmless, because it names the version or epoch that it was computed from.
-pub fn reconcile(state: &MetaState, placement: &Placement) -> Vec<MetaCommand> {
+pub(crate) fn reconcile(state: &MetaState, placement: &Placement) -> Vec<MetaCommand> {
     let mut load: BTreeMap<u64, usize> = BTreeMap::new();
     for component in state.projects().flat_map(|p| &p.components) {
         if component.desired() == Desired::Run && is_live(component) {
@@ -48,13 +48,6 @@ pub fn reconcile(state: &MetaState, placement: &Placement) -> Vec<MetaCommand> {
         }
     }
     commands
-}
-
-fn is_live(component: &ComponentRecord) -> bool {
-    matches!(
-        component.state(),
-        ComponentState::Assigned | ComponentState::Running
-    )
 }
 
 fn next_move(
@@ -205,6 +198,7 @@ fn assign(
         raise_epoch: true,
         desired: Desired::Run as i32,
         step: step as i32,
+        ..Default::default()
     }))
 }
 

@@ -1,16 +1,20 @@
 //! The state and its snapshots.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use oms_proto::meta::{
     Command, ComponentRecord, DataSourceRecord, NodeRecord, ProjectRecord, Refusal, Reply, State,
-    command::Body,
+    TokenRecord, command::Body,
 };
 use oms_types::{ComponentKind, ErrorCode, codes};
 use prost::Message as _;
 use thiserror::Error;
 
-use crate::VERSION;
+use crate::{
+    VERSION,
+    command::{FEATURE_LEVEL, level_of},
+    node::is_removed,
+};
 
 /// Why bytes are not a snapshot.
 #[derive(Debug, Error)]
@@ -36,11 +40,15 @@ pub(crate) fn refuse(code: ErrorCode, message: impl Into<String>) -> Outcome {
 }
 
 /// Everything that all nodes agree on.
+///
+/// Cloning costs a pointer for each data source and project: records are shared until one side changes them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetaState {
-    pub(crate) data_sources: BTreeMap<String, DataSourceRecord>,
-    pub(crate) projects: BTreeMap<String, ProjectRecord>,
-    pub(crate) nodes: BTreeMap<u64, NodeRecord>,
+    pub(crate) data_sources: BTreeMap<String, Arc<DataSourceRecord>>,
+    pub(crate) projects: BTreeMap<String, Arc<ProjectRecord>>,
+    pub(crate) nodes: Arc<BTreeMap<u64, NodeRecord>>,
+    pub(crate) tokens: Arc<BTreeMap<String, TokenRecord>>,
+    pub(crate) last_node_id: u64,
 }
 
 impl MetaState {
@@ -65,6 +73,15 @@ impl MetaState {
             );
         }
         let now = command.now_ms;
+        if let Some(body) = &command.body {
+            let (needed, level) = (level_of(body), self.feature_level());
+            if needed > level {
+                return refused(
+                    codes::cluster::FEATURE_LEVEL,
+                    format!("this needs feature level {needed}; all nodes together have {level}"),
+                );
+            }
+        }
         let outcome = match &command.body {
             None => refuse(codes::api::INTERNAL, "the command is empty or of an unknown kind"),
             Some(Body::CreateDataSource(c)) => self.create_data_source(now, c),
@@ -80,7 +97,14 @@ impl MetaState {
             Some(Body::DecideObject(c)) => self.decide_object(now, c),
             Some(Body::SetPrecheckItems(c)) => self.set_precheck_items(now, c),
             Some(Body::SetVerifiedTables(c)) => self.set_verified_tables(now, c),
-            Some(Body::RegisterNode(c)) => self.register_node(c.node.as_ref()),
+            Some(Body::FreezeComponent(c)) => self.freeze_component(now, c),
+            Some(Body::RaiseEpochs(c)) => self.raise_epochs(now, c),
+            Some(Body::RegisterNode(c)) => self.register_node(now, c.node.as_ref()),
+            Some(Body::AdmitNode(c)) => self.admit_node(now, c),
+            Some(Body::ChangeNode(c)) => self.change_node(c),
+            Some(Body::RemoveNode(c)) => self.remove_node(c.id),
+            Some(Body::CreateToken(c)) => self.create_token(now, c),
+            Some(Body::RevokeToken(c)) => self.revoke_token(now, &c.id),
         };
         match outcome {
             Ok(object_version) => Reply {
@@ -96,9 +120,11 @@ impl MetaState {
     pub fn snapshot(&self) -> Vec<u8> {
         State {
             version: VERSION,
-            data_sources: self.data_sources.values().cloned().collect(),
-            projects: self.projects.values().cloned().collect(),
-            nodes: self.nodes.values().cloned().collect(),
+            data_sources: self.data_sources().cloned().collect(),
+            projects: self.projects().cloned().collect(),
+            nodes: self.nodes().cloned().collect(),
+            tokens: self.tokens().cloned().collect(),
+            last_node_id: self.last_node_id,
         }
         .encode_to_vec()
     }
@@ -113,75 +139,107 @@ impl MetaState {
             });
         }
         let id_of = |r: &DataSourceRecord| r.public.as_ref().map(|p| p.id.clone()).unwrap_or_default();
+        let token_id = |r: &TokenRecord| r.public.as_ref().map(|p| p.id.clone()).unwrap_or_default();
+        let nodes: BTreeMap<u64, NodeRecord> = state.nodes.into_iter().map(|n| (n.id, n)).collect();
+        // Snapshots from before ids were counted know the nodes alone.
+        let highest = nodes.keys().next_back().copied().unwrap_or_default();
         Ok(Self {
-            data_sources: state.data_sources.into_iter().map(|r| (id_of(&r), r)).collect(),
+            data_sources: state
+                .data_sources
+                .into_iter()
+                .map(|r| (id_of(&r), Arc::new(r)))
+                .collect(),
             projects: state
                 .projects
                 .into_iter()
-                .map(|r| (project_id(&r).to_owned(), r))
+                .map(|r| (project_id(&r).to_owned(), Arc::new(r)))
                 .collect(),
-            nodes: state.nodes.into_iter().map(|n| (n.id, n)).collect(),
+            nodes: Arc::new(nodes),
+            tokens: Arc::new(state.tokens.into_iter().map(|t| (token_id(&t), t)).collect()),
+            last_node_id: state.last_node_id.max(highest),
         })
     }
 
     /// Data sources by id.
     pub fn data_sources(&self) -> impl Iterator<Item = &DataSourceRecord> {
-        self.data_sources.values()
+        self.data_sources.values().map(Arc::as_ref)
     }
 
     /// A data source by name or id.
     pub fn data_source(&self, name_or_id: &str) -> Option<&DataSourceRecord> {
-        self.data_sources.get(name_or_id).or_else(|| {
-            self.data_sources
-                .values()
-                .find(|r| r.public.as_ref().is_some_and(|p| p.name == name_or_id))
-        })
+        self.data_sources
+            .get(name_or_id)
+            .map(Arc::as_ref)
+            .or_else(|| self.data_sources().find(|r| named(r, name_or_id)))
     }
 
     /// Projects by id.
     pub fn projects(&self) -> impl Iterator<Item = &ProjectRecord> {
-        self.projects.values()
+        self.projects.values().map(Arc::as_ref)
     }
 
     /// A project by name or id.
     pub fn project(&self, name_or_id: &str) -> Option<&ProjectRecord> {
         self.projects
             .get(name_or_id)
-            .or_else(|| self.projects.values().find(|r| project_name(r) == name_or_id))
+            .map(Arc::as_ref)
+            .or_else(|| self.projects().find(|r| project_name(r) == name_or_id))
     }
 
-    /// Nodes by id.
+    /// The record of a project by id, for changing it; readers of older copies keep what they have.
+    pub(crate) fn project_mut(&mut self, id: &str) -> Option<&mut ProjectRecord> {
+        self.projects.get_mut(id).map(Arc::make_mut)
+    }
+
+    /// Nodes by id, removed ones too: their records stay as tombstones.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeRecord> {
         self.nodes.values()
+    }
+
+    /// A node by id, also a removed one.
+    pub fn node(&self, id: u64) -> Option<&NodeRecord> {
+        self.nodes.get(&id)
+    }
+
+    /// The highest id that a node ever had.
+    pub fn last_node_id(&self) -> u64 {
+        self.last_node_id
+    }
+
+    /// Tokens by id, for about a day also expired ones.
+    pub fn tokens(&self) -> impl Iterator<Item = &TokenRecord> {
+        self.tokens.values()
+    }
+
+    /// A token by id.
+    pub fn token(&self, id: &str) -> Option<&TokenRecord> {
+        self.tokens.get(id)
+    }
+
+    /// What every node of the cluster can do: commands above it must not be proposed, and are refused.
+    ///
+    /// Without nodes, what this binary can do: the one that makes a cluster is alone.
+    pub fn feature_level(&self) -> u32 {
+        self.nodes()
+            .filter(|n| !is_removed(n))
+            .map(|n| n.feature_level.max(1))
+            .min()
+            .unwrap_or(FEATURE_LEVEL)
     }
 
     /// A component of a project.
     pub fn component(&self, project_id: &str, kind: ComponentKind) -> Option<&ComponentRecord> {
         self.projects
             .get(project_id)?
+            .as_ref()
             .components
             .iter()
             .find(|c| c.kind == kind.as_str())
     }
+}
 
-    fn register_node(&mut self, node: Option<&NodeRecord>) -> Outcome {
-        let Some(node) = node.filter(|n| n.id != 0) else {
-            return refuse(codes::api::INVALID_ARGUMENT, "a node needs an id");
-        };
-        let generation = self
-            .nodes
-            .get(&node.id)
-            .map_or(0, |n| n.generation)
-            .saturating_add(1);
-        self.nodes.insert(
-            node.id,
-            NodeRecord {
-                generation,
-                ..node.clone()
-            },
-        );
-        Ok(generation)
-    }
+fn named(record: &DataSourceRecord, name: &str) -> bool {
+    record.public.as_ref().is_some_and(|p| p.name == name)
 }
 
 fn refused(code: ErrorCode, message: String) -> Reply {

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use oms_meta::{MetaState, Placement, command, reconcile};
+use std::collections::BTreeMap;
+
+use oms_meta::{ClusterView, Liveness, MetaCommand, MetaState, NodeView, command, schedule};
 use oms_proto::{
     meta::{
         ChangeProject, ComponentFacts, CreateDataSource, CreateProject, DataSourceRecord, Desired,
-        ProjectChange, ProjectRecord, QualifiedName, Reply, ReportComponent, SelectedObject, command::Body,
+        NodeRecord, ProjectChange, ProjectRecord, QualifiedName, RegisterNode, Reply, ReportComponent,
+        SelectedObject, command::Body,
     },
     v1::{
         ComponentState, DataSource, ErrorInfo, Project, ProjectSpec, ProjectState, StepKind, StepState, Steps,
@@ -72,8 +75,32 @@ fn change(change: ProjectChange) -> Body {
     })
 }
 
+fn register(id: u64) -> Body {
+    Body::RegisterNode(RegisterNode {
+        node: Some(NodeRecord {
+            id,
+            address: format!("node{id}:1"),
+            ..Default::default()
+        }),
+    })
+}
+
+/// What a leader that sees only itself proposes.
+fn reconcile(state: &MetaState) -> Vec<MetaCommand> {
+    let alone = NodeView {
+        liveness: Liveness::Alive,
+        ..Default::default()
+    };
+    let view = ClusterView {
+        me: 1,
+        nodes: BTreeMap::from([(1, alone)]),
+    };
+    schedule(state, &view, 1)
+}
+
 fn fresh(steps: Option<Steps>) -> MetaState {
     let mut state = MetaState::default();
+    propose(&mut state, register(1)).unwrap();
     propose(&mut state, data_source("e_a")).unwrap();
     propose(&mut state, data_source("e_b")).unwrap();
     propose(&mut state, project("p_1", "one", steps, "t")).unwrap();
@@ -136,10 +163,9 @@ fn owner_round(state: &mut MetaState) {
 }
 
 fn settle(state: &mut MetaState) {
-    let placement = Placement { nodes: vec![1] };
     for _ in 0..200 {
         let before = state.clone();
-        for body in reconcile(state, &placement) {
+        for body in reconcile(state) {
             propose(state, body).unwrap();
         }
         owner_round(state);
@@ -154,7 +180,7 @@ fn settle(state: &mut MetaState) {
             s.project("p_1")
                 .map(|p| (p.public.clone().map(|q| (q.state, q.steps)), components(p)))
         };
-        if steps(&before) == steps(state) && reconcile(state, &placement).is_empty() {
+        if steps(&before) == steps(state) && reconcile(state).is_empty() {
             return;
         }
     }
@@ -168,10 +194,7 @@ fn public(state: &MetaState) -> Project {
 #[test]
 fn runs_all_steps_in_order_and_stays_synchronized() {
     let mut state = fresh(None);
-    assert!(
-        reconcile(&state, &Placement { nodes: vec![1] }).is_empty(),
-        "nothing moves before the start"
-    );
+    assert!(reconcile(&state).is_empty(), "nothing moves before the start");
     propose(&mut state, change(ProjectChange::Start)).unwrap();
     settle(&mut state);
     let p = public(&state);
@@ -247,8 +270,7 @@ fn a_failure_names_the_step_and_resume_retries_it() {
         failed_at_ms: 1,
     });
     propose(&mut state, Body::ReportComponent(r)).unwrap();
-    let placement = Placement { nodes: vec![1] };
-    for body in reconcile(&state, &placement) {
+    for body in reconcile(&state) {
         propose(&mut state, body).unwrap();
     }
     assert_eq!(public(&state).state(), ProjectState::Failed);
@@ -306,7 +328,7 @@ fn an_existing_destination_is_accepted_by_resuming() {
         ..Default::default()
     });
     propose(&mut state, Body::ReportComponent(r)).unwrap();
-    for body in reconcile(&state, &Placement { nodes: vec![1] }) {
+    for body in reconcile(&state) {
         propose(&mut state, body).unwrap();
     }
     propose(&mut state, change(ProjectChange::Resume)).unwrap();
@@ -322,7 +344,6 @@ proptest! {
     fn any_history_is_deterministic_and_settles(moves in prop::collection::vec(0u8..12, 0..60)) {
         let mut a = fresh(None);
         let mut b = a.clone();
-        let placement = Placement { nodes: vec![2, 1] };
         for m in moves {
             let bodies = match m {
                 0 => vec![change(ProjectChange::Start)],
@@ -336,7 +357,7 @@ proptest! {
                         .map(|c| (c.epoch, c.kind.clone()));
                     failed.map(|(e, k)| Body::ReportComponent(report(e, &k, ComponentState::Failed))).into_iter().collect()
                 }
-                6..=8 => reconcile(&a, &placement),
+                6..=8 => reconcile(&a),
                 _ => {
                     owner_round(&mut a);
                     owner_round(&mut b);

@@ -37,4 +37,31 @@ area! {
     NODE_STOPPED = "OMS-CLUSTER-0012", Retry, "this node takes no part in the cluster any more",
         "The node is shutting down, or its metadata store failed.",
         "Use another node; look at this node's log for the first failure.";
+    TOKEN_UNKNOWN = "OMS-CLUSTER-0013", StopAndAsk, "the join token is not known",
+        "The token was mistyped, revoked, made by another cluster, or expired more than a day ago.",
+        "Make a new one on a node of the cluster with `omsnode token create`.";
+    TOKEN_EXPIRED = "OMS-CLUSTER-0014", StopAndAsk, "the join token has expired",
+        "A token is valid for a limited time, by the leader's clock.",
+        "Make a new one with `omsnode token create`; `--valid` makes it last longer.";
+    TOKEN_USED = "OMS-CLUSTER-0015", StopAndAsk, "the join token was used up",
+        "Each token lets a limited number of nodes in, one unless it says otherwise.",
+        "Make a new one for each node with `omsnode token create`.";
+    DUPLICATE_ADDRESS = "OMS-CLUSTER-0016", StopAndAsk, "another node has this address",
+        "A node that was not removed is registered with the address under which this one wants to be reached.",
+        "Correct the node's `advertise` address, or remove the other node (`omsnode node remove`) if it is gone.";
+    NODE_REMOVED = "OMS-CLUSTER-0017", StopAndAsk, "the node was removed from the cluster",
+        "Somebody removed this node for good; its id is never used again.",
+        "Start it with an empty data folder and let it join with a new token.";
+    COMPONENT_FROZEN = "OMS-CLUSTER-0018", StopAndAsk, "the component is frozen",
+        "Somebody froze it to its node, and the message says why.",
+        "Unfreeze it with `omsnode component unfreeze`, or leave it where it is.";
+    NO_SUITABLE_NODE = "OMS-CLUSTER-0019", StopAndAsk, "no node can take the component",
+        "All nodes are down, cordoned, drained, witnesses, full by their quota, or could not run it.",
+        "The message says why for each node: start or uncordon one, raise its quota, or let another node join.";
+    FEATURE_LEVEL = "OMS-CLUSTER-0020", StopAndAsk, "a node of the cluster is too old for this",
+        "The change needs a version that not all nodes of the cluster run yet.",
+        "Upgrade the nodes that `omsnode node list` shows with an older version, or remove those that are gone.";
+    TOO_MANY_TOKENS = "OMS-CLUSTER-0021", StopAndAsk, "there are too many join tokens",
+        "The cluster keeps a bounded number of tokens that are not expired.",
+        "Revoke those that nobody needs: `omsnode token list`, `omsnode token revoke`.";
 }

@@ -1,0 +1,234 @@
+//! Commands on the components of projects.
+
+use std::sync::Arc;
+
+use oms_proto::{
+    meta::{
+        AssignComponent, ComponentFacts, ComponentRecord, Desired, FreezeComponent, RaiseEpochs,
+        ReportComponent,
+    },
+    v1::ComponentState,
+};
+use oms_types::{ComponentKind, codes};
+
+use crate::{
+    node::is_removed,
+    project::{bump, touch},
+    state::{MetaState, Outcome, refuse},
+};
+
+/// A component that was with its node for this long ran well there: what it avoided before is forgotten
+/// with its next failover.
+const RAN_WELL_MS: i64 = 600_000;
+/// Nodes that a component remembers to avoid.
+const MAX_AVOID: usize = 16;
+/// Characters of a reason to freeze.
+const MAX_REASON: usize = 500;
+
+impl MetaState {
+    pub(crate) fn assign_component(&mut self, now: i64, c: &AssignComponent) -> Outcome {
+        if c.raise_epoch {
+            self.takes_components(c.node)?;
+        }
+        let Some(record) = self.project_mut(&c.project) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("project {} does not exist", c.project),
+            );
+        };
+        if c.kind.parse::<ComponentKind>().is_err() {
+            return refuse(
+                codes::api::INVALID_ARGUMENT,
+                format!("{:?} is not a component", c.kind),
+            );
+        }
+        let at = record.components.iter().position(|k| k.kind == c.kind);
+        let current = at.and_then(|i| record.components.get(i)).map_or(0, |k| k.epoch);
+        if current != c.expected_epoch {
+            return refuse(
+                codes::api::CONFLICT,
+                format!("the epoch is {current}, not {}", c.expected_epoch),
+            );
+        }
+        let mut component = at
+            .and_then(|i| record.components.get(i))
+            .cloned()
+            .unwrap_or(ComponentRecord {
+                kind: c.kind.clone(),
+                ..Default::default()
+            });
+        component.desired = c.desired;
+        component.updated_at_ms = now;
+        if c.raise_epoch {
+            let moves = component.epoch != 0 && component.node != c.node;
+            // What is to be removed may go anywhere: it does not run there.
+            if moves && !component.frozen_reason.is_empty() && c.desired() != Desired::Remove {
+                return refuse(
+                    codes::cluster::COMPONENT_FROZEN,
+                    format!(
+                        "{}.{} is frozen to node {}: {}",
+                        c.project, c.kind, component.node, component.frozen_reason
+                    ),
+                );
+            }
+            if c.failover {
+                note_failover(&mut component, now, c.avoid_former);
+            } else {
+                component.avoid.clear();
+            }
+            component.node = c.node;
+            component.step = c.step;
+            component.epoch = current.saturating_add(1);
+            component.set_state(ComponentState::Assigned);
+            component.error = None;
+            component.removed = false;
+            component.assigned_at_ms = now;
+            component.placed_because.clone_from(&c.because);
+        }
+        let epoch = component.epoch;
+        match at.and_then(|i| record.components.get_mut(i)) {
+            Some(slot) => *slot = component,
+            None => record.components.push(component),
+        }
+        bump(record, now)?;
+        Ok(epoch)
+    }
+
+    /// Refuses nodes that never run components, whoever asks.
+    fn takes_components(&self, node: u64) -> Outcome {
+        match self.node(node) {
+            None => refuse(codes::api::NOT_FOUND, format!("node {node} does not exist")),
+            Some(n) if is_removed(n) => refuse(
+                codes::cluster::NODE_REMOVED,
+                format!("node {node} was removed from the cluster"),
+            ),
+            Some(n) if n.witness => refuse(
+                codes::cluster::NO_SUITABLE_NODE,
+                format!("node {node} is a witness: it only votes"),
+            ),
+            Some(_) => Ok(0),
+        }
+    }
+
+    pub(crate) fn report_component(&mut self, now: i64, c: &ReportComponent) -> Outcome {
+        let Some(record) = self.project_mut(&c.project) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("project {} does not exist", c.project),
+            );
+        };
+        let Some(component) = record.components.iter_mut().find(|k| k.kind == c.kind) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("{} has no component {}", c.project, c.kind),
+            );
+        };
+        if component.epoch != c.epoch {
+            return refuse(
+                codes::apply::FENCED,
+                format!(
+                    "the epoch of {}.{} is {}, not {}",
+                    c.project, c.kind, component.epoch, c.epoch
+                ),
+            );
+        }
+        if c.state() != ComponentState::Unspecified {
+            component.state = c.state;
+            component.error.clone_from(&c.error);
+        }
+        component.removed |= c.removed;
+        component.updated_at_ms = now;
+        if let Some(facts) = &c.facts {
+            merge_facts(component.facts.get_or_insert_default(), facts);
+        }
+        bump(record, now)
+    }
+
+    pub(crate) fn freeze_component(&mut self, now: i64, c: &FreezeComponent) -> Outcome {
+        if c.reason.chars().count() > MAX_REASON {
+            return refuse(
+                codes::api::INVALID_ARGUMENT,
+                format!("a reason has at most {MAX_REASON} characters"),
+            );
+        }
+        let Some(record) = self.project_mut(&c.project) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("project {} does not exist", c.project),
+            );
+        };
+        let Some(component) = record.components.iter_mut().find(|k| k.kind == c.kind) else {
+            return refuse(
+                codes::api::NOT_FOUND,
+                format!("{} has no component {}", c.project, c.kind),
+            );
+        };
+        c.reason.trim().clone_into(&mut component.frozen_reason);
+        component.updated_at_ms = now;
+        bump(record, now)
+    }
+
+    /// Every component gets a higher epoch and is started anew by its node.
+    pub(crate) fn raise_epochs(&mut self, now: i64, c: &RaiseEpochs) -> Outcome {
+        if c.by == 0 {
+            return refuse(codes::api::INVALID_ARGUMENT, "epochs are raised by at least 1");
+        }
+        for record in self.projects.values_mut() {
+            if record.components.is_empty() {
+                continue;
+            }
+            let record = Arc::make_mut(record);
+            for component in &mut record.components {
+                component.epoch = component.epoch.saturating_add(c.by);
+                component.updated_at_ms = now;
+                if is_live(component) {
+                    component.set_state(ComponentState::Assigned);
+                    component.assigned_at_ms = now;
+                }
+            }
+            if let Some(project) = record.public.as_mut() {
+                touch(project, now)?;
+            }
+        }
+        Ok(c.by)
+    }
+}
+
+/// Whether its owner runs it or is about to.
+pub(crate) fn is_live(component: &ComponentRecord) -> bool {
+    matches!(
+        component.state(),
+        ComponentState::Assigned | ComponentState::Running
+    )
+}
+
+fn note_failover(component: &mut ComponentRecord, now: i64, avoid_former: bool) {
+    component.failovers = component.failovers.saturating_add(1);
+    if now.saturating_sub(component.assigned_at_ms) >= RAN_WELL_MS {
+        component.avoid.clear();
+    }
+    if avoid_former && !component.avoid.contains(&component.node) {
+        component.avoid.push(component.node);
+        let excess = component.avoid.len().saturating_sub(MAX_AVOID);
+        component.avoid.drain(..excess);
+    }
+}
+
+fn merge_facts(into: &mut ComponentFacts, from: &ComponentFacts) {
+    let take = |a: &mut String, b: &String| {
+        if !b.is_empty() {
+            a.clone_from(b);
+        }
+    };
+    take(&mut into.store_start, &from.store_start);
+    take(&mut into.safe_until, &from.safe_until);
+    take(&mut into.summary, &from.summary);
+    take(&mut into.applied, &from.applied);
+    if !from.snapshots.is_empty() {
+        into.snapshots.clone_from(&from.snapshots);
+    }
+    into.caught_up |= from.caught_up;
+    if from.verification.is_some() {
+        into.verification = from.verification;
+    }
+}

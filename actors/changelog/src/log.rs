@@ -96,6 +96,12 @@ pub enum ReadFrom {
     /// older than the log, `PositionAhead` when it is newer, `PositionUnknown` when it is neither and no
     /// record carries exactly it.
     Position(Position),
+    /// The first record behind the last border at or before this position, for a position that is a border
+    /// of the *source* and may come from another log of the same source: that log may have noted a heartbeat
+    /// where this one did not. As positions lie between transactions, exactly the transactions that end behind
+    /// it follow. `PositionPurged` and `PositionAhead` as with [`ReadFrom::Position`]; `PositionUnknown` when
+    /// it does not compare with what this log holds.
+    Behind(Position),
 }
 
 /// How much a log keeps of what nobody needs any more.

@@ -96,7 +96,7 @@ impl State {
         seq.0.saturating_sub(self.first().0) as usize
     }
 
-    fn find(&self, wanted: &Position) -> Result<LogSeq> {
+    fn find(&self, wanted: &Position, between: bool) -> Result<LogSeq> {
         let (oldest, newest) = (self.oldest.resume.decode()?, self.chain.resume.decode()?);
         match wanted.partial_cmp(&oldest) {
             Some(Ordering::Equal) => return Ok(self.first()),
@@ -107,11 +107,21 @@ impl State {
             }
             _ => {}
         }
+        let mut behind = (wanted.partial_cmp(&oldest) == Some(Ordering::Greater)).then(|| self.first());
         for record in &self.records {
-            if let Some(position) = &record.position
-                && wanted.partial_cmp(&position.decode()?) == Some(Ordering::Equal)
-            {
-                return Ok(record.seq.next());
+            let Some(position) = &record.position else {
+                continue;
+            };
+            match wanted.partial_cmp(&position.decode()?) {
+                Some(Ordering::Equal) => return Ok(record.seq.next()),
+                Some(Ordering::Greater) => behind = Some(record.seq.next()),
+                Some(Ordering::Less) if between => {
+                    if let Some(seq) = behind {
+                        return Ok(seq);
+                    }
+                    break;
+                }
+                _ => {}
             }
         }
         if wanted.partial_cmp(&newest) == Some(Ordering::Greater) {
@@ -193,7 +203,8 @@ impl ChangeLog for MemoryLog {
         let next = match from {
             ReadFrom::Start => state.first(),
             ReadFrom::Seq(seq) => seq,
-            ReadFrom::Position(position) => state.find(&position)?,
+            ReadFrom::Position(position) => state.find(&position, false)?,
+            ReadFrom::Behind(position) => state.find(&position, true)?,
         };
         state.check_inside(next)?;
         let pin = state.pins.pin(next);

@@ -34,7 +34,8 @@ impl EncodedPosition {
         })
     }
 
-    pub(crate) fn from_bytes(bytes: Bytes) -> Self {
+    /// A position as another log or node encoded it; looked at only when it is decoded.
+    pub fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 

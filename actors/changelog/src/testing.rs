@@ -385,6 +385,65 @@ pub async fn positions_are_found_or_refused(subject: &dyn Subject) {
     );
 }
 
+/// A border of the source that another log noted leads to the transaction that ends behind it.
+pub async fn positions_between_are_found(subject: &dyn Subject) {
+    let log = subject.fresh().await;
+    let mut writer = log.writer().await.expect("a writer");
+    for n in 1..=100 {
+        let p = n * 10;
+        let txn = vec![
+            NewRecord::first(1, payload(n, 500)),
+            NewRecord::last(1, position(p), payload(n, 500)),
+        ];
+        writer.append(txn).await.expect("appended");
+    }
+    writer.commit().await.expect("committed");
+    let open = async |wanted: Position| {
+        log.open_reader(ReadFrom::Behind(wanted))
+            .await
+            .map(|r| r.next_seq())
+    };
+    assert_eq!(open(position(0)).await.expect("the start"), LogSeq::FIRST);
+    assert_eq!(
+        open(position(3)).await.expect("before the first end"),
+        LogSeq::FIRST
+    );
+    for n in 1..=100 {
+        assert_eq!(open(position(n * 10)).await.expect("an end"), LogSeq(n * 2 + 1));
+        if n < 100 {
+            assert_eq!(
+                open(position(n * 10 + 4)).await.expect("between"),
+                LogSeq(n * 2 + 1)
+            );
+        }
+    }
+    let ahead = open(position(1_001)).await.expect_err("beyond the end");
+    assert!(matches!(ahead, ChangeLogError::PositionAhead { .. }), "{ahead}");
+    let foreign = open(foreign_position(500)).await.expect_err("of another source");
+    assert!(
+        matches!(foreign, ChangeLogError::PositionUnknown { .. }),
+        "{foreign}"
+    );
+    // A transaction that is not complete has no end yet; the position before it is still ahead of nothing.
+    let open_txn = vec![NewRecord::first(1, payload(1, 500))];
+    writer.append(open_txn).await.expect("appended");
+    writer.commit().await.expect("committed");
+    let ahead = open(position(1_001)).await.expect_err("beyond the end");
+    assert!(matches!(ahead, ChangeLogError::PositionAhead { .. }), "{ahead}");
+    let last = vec![NewRecord::last(1, position(1_010), payload(1, 500))];
+    writer.append(last).await.expect("appended");
+    writer.commit().await.expect("committed");
+    assert_eq!(open(position(1_001)).await.expect("between"), LogSeq(201));
+    log.set_low_watermark("c", LogSeq(120)).await.expect("a mark");
+    log.retain(0, REMOVE_ALL).await.expect("retained");
+    let purged = open(position(5)).await.expect_err("removed");
+    assert!(
+        matches!(purged, ChangeLogError::PositionPurged { .. }),
+        "{purged}"
+    );
+    assert_eq!(open(position(604)).await.expect("between"), LogSeq(121));
+}
+
 /// A reader may begin at any record and at the one that is written next.
 pub async fn numbers_are_found_or_refused(subject: &dyn Subject) {
     let log = subject.fresh().await;
@@ -646,7 +705,7 @@ macro_rules! change_log_contract {
         $crate::change_log_contract!(@cases $module, $subject,
             order_and_content uncommitted_is_invisible commit_wakes_reader dropped_calls_lose_nothing one_writer
             bad_order_is_refused open_transaction_is_voided resume_position_follows
-            positions_are_found_or_refused numbers_are_found_or_refused retention_respects_everybody
+            positions_are_found_or_refused positions_between_are_found numbers_are_found_or_refused retention_respects_everybody
             retention_by_age retention_keeps_transactions_whole close_ends_everything many_readers
             stats_tell_what_is_durable);
     };

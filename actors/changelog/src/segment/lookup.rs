@@ -8,8 +8,17 @@ use crate::{ChangeLogError, EncodedPosition, LogSeq, Result};
 use super::engine::{Engine, Readable};
 use super::scan::{Scanner, Stop};
 
+/// Which positions lead to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    /// Only those that a record carries.
+    Exact,
+    /// Also those between two that records carry.
+    Between,
+}
+
 /// Finds the record to read after a position. Blocking; the caller holds a pin on the log's start.
-pub(crate) fn find(engine: &Engine, wanted: &Position) -> Result<LogSeq> {
+pub(crate) fn find(engine: &Engine, wanted: &Position, matching: Match) -> Result<LogSeq> {
     let (segments, newest, newest_seq) = {
         let state = engine.state();
         let segments: Vec<_> = state
@@ -46,7 +55,8 @@ pub(crate) fn find(engine: &Engine, wanted: &Position) -> Result<LogSeq> {
         _ => {}
     }
     for (index, (segment, start, start_seq)) in segments.iter().enumerate() {
-        match wanted.partial_cmp(&start.decode()?) {
+        let at_start = wanted.partial_cmp(&start.decode()?);
+        match at_start {
             Some(Ordering::Equal) => return Ok(start_seq.next()),
             // A position before this segment's start is not in it. Where positions do not compare, only
             // looking tells.
@@ -60,7 +70,9 @@ pub(crate) fn find(engine: &Engine, wanted: &Position) -> Result<LogSeq> {
                 _ => {}
             }
         }
-        if let Some(seq) = find_in(engine, segment, wanted)? {
+        // Where positions do not compare, nothing says that the border at the start lies before.
+        let behind = (at_start == Some(Ordering::Greater)).then(|| start_seq.next().max(first));
+        if let Some(seq) = find_in(engine, segment, behind, wanted, matching)? {
             return Ok(seq);
         }
     }
@@ -70,7 +82,14 @@ pub(crate) fn find(engine: &Engine, wanted: &Position) -> Result<LogSeq> {
     })
 }
 
-fn find_in(engine: &Engine, segment: &Readable, wanted: &Position) -> Result<Option<LogSeq>> {
+/// `behind` is the record that follows the last border before the segment, when that lies before the position.
+fn find_in(
+    engine: &Engine,
+    segment: &Readable,
+    mut behind: Option<LogSeq>,
+    wanted: &Position,
+    matching: Match,
+) -> Result<Option<LogSeq>> {
     let io = |error| ChangeLogError::io(&segment.path, error);
     let file = File::open(&segment.path).map_err(io)?;
     let mut scanner = Scanner::new(&file, engine.seed, segment.header_len, segment.len).map_err(io)?;
@@ -94,9 +113,13 @@ fn find_in(engine: &Engine, segment: &Readable, wanted: &Position) -> Result<Opt
         }
         expected = expected.next();
         match frame.position.as_ref().map(EncodedPosition::decode).transpose()? {
-            Some(found) if wanted.partial_cmp(&found) == Some(Ordering::Equal) => return Ok(Some(expected)),
-            Some(found) if wanted.partial_cmp(&found) == Some(Ordering::Less) => return Ok(None),
-            _ => {}
+            Some(found) => match wanted.partial_cmp(&found) {
+                Some(Ordering::Equal) => return Ok(Some(expected)),
+                Some(Ordering::Less) => return Ok(behind.filter(|_| matching == Match::Between)),
+                Some(Ordering::Greater) => behind = Some(expected),
+                None => {}
+            },
+            None => {}
         }
     }
 }

@@ -134,6 +134,30 @@ fn lock(dir: &Path) -> Result<File> {
     }
 }
 
+/// The identity of the log in a folder, from the header of its first segment.
+pub(crate) fn identity(dir: &Path) -> Result<Option<LogId>> {
+    let io = |error| ChangeLogError::io(dir, error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let mut first: Option<(LogSeq, PathBuf)> = None;
+    for entry in entries {
+        let path = entry.map_err(io)?.path();
+        if let Some(seq) = name_to_seq(&path)
+            && first.as_ref().is_none_or(|(lowest, _)| seq < *lowest)
+        {
+            first = Some((seq, path));
+        }
+    }
+    let Some((_, path)) = first else {
+        return Ok(None);
+    };
+    let mut file = File::open(&path).map_err(|error| ChangeLogError::io(&path, error))?;
+    Ok(Some(SegmentHeader::read(&path, &mut file)?.log_id))
+}
+
 /// The first numbers of all segments, in order. Left-overs of unfinished creations are removed.
 fn list(dir: &Path) -> Result<Vec<LogSeq>> {
     let io = |error| ChangeLogError::io(dir, error);

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,12 +9,12 @@ use crate::{
     RetentionPolicy,
 };
 
-use super::config::{LogConfig, LogOrigin};
+use super::config::{LogConfig, LogId, LogOrigin};
 use super::consumers;
 use super::disk::Disk;
 use super::engine::{Engine, blocking};
-use super::lookup;
-use super::open::{Recovery, open};
+use super::lookup::{self, Match};
+use super::open::{Recovery, identity, open};
 use super::reader::SegmentReader;
 use super::retain::retain;
 use super::writer::SegmentWriter;
@@ -36,6 +37,13 @@ impl SegmentLog {
     pub async fn open(config: LogConfig, origin: LogOrigin) -> Result<(Self, Recovery)> {
         let disk = Disk::new(config.dir.clone());
         Self::open_on(config, origin, disk).await
+    }
+
+    /// The identity of the log in a folder; `None` when the folder is missing or holds no segment. Reads
+    /// one header and changes nothing.
+    pub async fn identity(dir: impl Into<PathBuf>) -> Result<Option<LogId>> {
+        let dir = dir.into();
+        blocking(move || identity(&dir)).await
     }
 
     pub(crate) async fn open_on(
@@ -111,11 +119,17 @@ impl ChangeLog for SegmentLog {
         let (from, pin) = match from {
             ReadFrom::Start => pinned(None)?,
             ReadFrom::Seq(seq) => pinned(Some(seq))?,
-            ReadFrom::Position(position) => {
+            from @ (ReadFrom::Position(_) | ReadFrom::Behind(_)) => {
                 // Nothing is removed while the position is looked for.
                 let (_, pin) = pinned(None)?;
                 let shared = engine.clone();
-                let seq = blocking(move || lookup::find(&shared, &position)).await?;
+                let find = move || match from {
+                    ReadFrom::Behind(p) => lookup::find(&shared, &p, Match::Between),
+                    ReadFrom::Position(p) => lookup::find(&shared, &p, Match::Exact),
+                    ReadFrom::Seq(seq) => Ok(seq),
+                    ReadFrom::Start => Ok(LogSeq::FIRST),
+                };
+                let seq = blocking(find).await?;
                 pin.move_to(seq);
                 (seq, pin)
             }

@@ -10,11 +10,6 @@ use oms_meta::MetaCommand;
 use oms_proto::{
     DESCRIPTORS,
     meta::{NodeRecord, RegisterNode},
-    v1::{
-        component_service_server::ComponentServiceServer,
-        data_source_service_server::DataSourceServiceServer, node_service_server::NodeServiceServer,
-        project_service_server::ProjectServiceServer,
-    },
 };
 use oms_raft::{NodeInfo, RaftConfig, RaftHandle, Role, TcpConnect};
 use thiserror::Error;
@@ -25,16 +20,16 @@ use tonic::transport::Server;
 
 use crate::{
     agent::Agent,
-    api::{Backend, Components, DataSources, Projects},
+    api::{self, Backend, Forward},
     behaviors::Behaviors,
     controller,
+    liveness::LivenessTable,
     metadata::{Machine, Metadata},
     observer::Observer,
+    peer::PeerChannels,
     secrets::Vault,
 };
 
-/// Largest message of the public API: spec files and statements of many objects.
-const MAX_MESSAGE: usize = 64 << 20;
 /// How long components may take to stop, and to have that written down.
 const STOP_GRACE: Duration = Duration::from_secs(30);
 /// The same when nothing can be written down any more: only what they hold open is waited for.
@@ -158,12 +153,18 @@ impl Daemon {
             .map_err(|e| DaemonError::new(codes::api::INTERNAL, e.to_string()))?;
         let host = Arc::new(host);
         let observer = Arc::new(Observer { host: host.clone() });
+        let shelf = Arc::new(Shelf::default());
         let backend = Backend {
             metadata: metadata.clone(),
             vault: vault.clone(),
             host: host.clone(),
             observer,
             data_dir: dir.clone(),
+            forward: Arc::new(Forward::new(raft.node_id(), Arc::new(TcpConnect::default()))),
+            cluster_id: cluster_id(dir).map_err(io)?,
+            liveness: Arc::new(LivenessTable::new(raft.node_id(), Duration::from_millis(2_500))),
+            peers: Arc::new(PeerChannels::new(Arc::new(TcpConnect::default()))),
+            shelf: shelf.clone(),
         };
         let cancel = CancellationToken::new();
         let record = NodeRecord {
@@ -172,7 +173,8 @@ impl Daemon {
             region: node.region,
             zone: node.zone,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            generation: 0,
+            feature_level: oms_meta::FEATURE_LEVEL,
+            ..NodeRecord::default()
         };
         metadata
             .propose(MetaCommand::RegisterNode(RegisterNode { node: Some(record) }))
@@ -183,7 +185,7 @@ impl Daemon {
         let behaviors = Behaviors {
             metadata: metadata.clone(),
             vault,
-            shelf: Arc::new(Shelf::default()),
+            shelf,
             data_dir: dir.clone(),
             reserve_bytes: config.disk_reserve_mb << 20,
         };
@@ -266,22 +268,14 @@ async fn serve(
     health
         .set_service_status("", tonic_health::ServingStatus::Serving)
         .await;
-    let components = Components(backend.clone());
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
-    let mut router = Server::builder()
+    let router = Server::builder()
         .add_service(health_service)
-        .add_service(raft.service())
-        .add_service(DataSourceServiceServer::new(DataSources(backend.clone())))
-        .add_service(
-            ProjectServiceServer::new(Projects(backend))
-                .max_decoding_message_size(MAX_MESSAGE)
-                .max_encoding_message_size(MAX_MESSAGE),
-        )
-        .add_service(ComponentServiceServer::new(components.clone()))
-        .add_service(NodeServiceServer::new(components));
+        .add_service(raft.service());
+    let mut router = api::add_services(router, backend);
     match reflection {
         Ok(service) => router = router.add_service(service),
         Err(error) => tracing::error!("reflection is not served: {error}"),

@@ -1,12 +1,12 @@
 //! The replicated metadata as the rest of the daemon sees it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use oms_actors::{Clock, SystemClock};
 use oms_core::{ErrorCode, Failure, codes};
-use oms_meta::{MetaCommand, MetaState, command};
+use oms_meta::{Members, MetaCommand, MetaState, command};
 use oms_proto::meta::Reply;
-use oms_raft::{RaftError, RaftHandle, RaftStatus, RestoreError, StateMachine};
+use oms_raft::{NodeInfo, RaftError, RaftHandle, RaftMetrics, RaftStatus, RestoreError, StateMachine};
 use prost::Message as _;
 use tokio::sync::watch;
 
@@ -99,6 +99,58 @@ impl Metadata {
 
     pub(crate) fn node_id(&self) -> u64 {
         self.raft.node_id()
+    }
+
+    /// What this node knows of consensus: leader, term, indexes, members with their addresses.
+    pub(crate) fn metrics(&self) -> RaftMetrics {
+        self.raft.metrics()
+    }
+
+    /// The leader, as far as this node knows.
+    pub(crate) fn leader(&self) -> Option<u64> {
+        self.raft.watch().borrow().leader
+    }
+
+    /// Who takes part in consensus, as far as this node knows.
+    pub(crate) fn members(&self) -> Members {
+        let metrics = self.raft.metrics();
+        let learners = metrics.members.keys().copied();
+        Members {
+            learners: learners.filter(|id| !metrics.voters.contains(id)).collect(),
+            voters: metrics.voters,
+        }
+    }
+
+    /// Asks a majority whether this node leads; true if it does. One round trip, on this node only.
+    pub(crate) async fn confirm_leadership(&self, within: Duration) -> bool {
+        self.raft.confirm_leadership(within).await
+    }
+
+    /// Adds a node that receives everything and has no vote; returns when that is committed.
+    pub(crate) async fn add_learner(&self, id: u64, node: NodeInfo) -> Result<(), Failure> {
+        let added = self.raft.add_learner(id, node, false).await;
+        added.map_err(|e| failure_of(&e))
+    }
+
+    /// Makes exactly these members the voters; others stay as learners.
+    pub(crate) async fn change_voters(&self, voters: BTreeSet<u64>) -> Result<(), Failure> {
+        let changed = self.raft.change_membership(voters, true).await;
+        changed.map_err(|e| failure_of(&e))
+    }
+
+    /// Takes a learner out of consensus.
+    pub(crate) async fn remove_learner(&self, id: u64) -> Result<(), Failure> {
+        self.raft.remove_learner(id).await.map_err(|e| failure_of(&e))
+    }
+
+    /// Corrects what consensus knows about another member.
+    pub(crate) async fn set_member(&self, id: u64, node: NodeInfo) -> Result<(), Failure> {
+        self.raft.set_member(id, node).await.map_err(|e| failure_of(&e))
+    }
+
+    /// Corrects what consensus knows about this node, if it differs.
+    pub(crate) async fn announce(&self) -> Result<bool, Failure> {
+        self.raft.announce().await.map_err(|e| failure_of(&e))
     }
 }
 

@@ -230,6 +230,21 @@ impl<S: StateMachine> RaftHandle<S> {
         }
     }
 
+    /// Corrects what the cluster knows about a member, above all its address. For the leader, when a member came
+    /// back elsewhere and cannot be reached to announce itself.
+    pub async fn set_member(&self, id: u64, node: NodeInfo) -> RaftResult<()> {
+        self.submit(Operation::SetMember { id, node }, self.config.timings.membership)
+            .await
+            .map(|_| ())
+    }
+
+    /// Whether this node leads, confirmed by a majority in answer to messages that are sent after the call
+    /// began. Never handed on to another node; false when `within` is over.
+    pub async fn confirm_leadership(&self, within: Duration) -> bool {
+        let asked = tokio::time::timeout(within, self.raft.get_read_log_id()).await;
+        matches!(asked, Ok(Ok(_)))
+    }
+
     /// Takes a snapshot soon and purges the log behind it; returns when it was requested.
     pub async fn request_snapshot(&self) -> RaftResult<()> {
         self.raft

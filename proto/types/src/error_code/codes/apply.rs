@@ -28,4 +28,7 @@ area! {
     POSITION_NOT_COMPARABLE = "OMS-APPLY-0009", StopAndAsk, "two positions of the source cannot be compared",
         "Whether a change lies before or behind a snapshot or stop position cannot be told, because another server answers and neither position names its transactions.",
         "Point the data source at the server that the positions belong to, enable GTID mode, or import the tables again.";
+    CRASHED = "OMS-APPLY-0010", Bug, "the component crashed again and again",
+        "Its worker ended abnormally several times in a row on this node.",
+        "Another node takes the component over if there is one. Report it with the component's log.";
 }

@@ -64,4 +64,16 @@ area! {
     TOO_MANY_TOKENS = "OMS-CLUSTER-0021", StopAndAsk, "there are too many join tokens",
         "The cluster keeps a bounded number of tokens that are not expired.",
         "Revoke those that nobody needs: `omsnode token list`, `omsnode token revoke`.";
+    VERSION_MISMATCH = "OMS-CLUSTER-0030", StopAndAsk, "this version of omsnode cannot join the cluster",
+        "The new node's version is too far from those of the cluster's nodes: it lacks what they all can do, or is more than one step ahead.",
+        "Install the version that `omsnode node list` shows for the cluster's nodes.";
+    FOLDER_NOT_EMPTY = "OMS-CLUSTER-0031", StopAndAsk, "the data folder is not empty",
+        "A node joins with an empty data folder; something else lies in this one.",
+        "Choose another `--data-dir`, or move away what lies there.";
+    SEED_UNREACHABLE = "OMS-CLUSTER-0032", Retry, "no node of the cluster answers",
+        "None of the named addresses could be reached, or none of their nodes could reach a leader.",
+        "Check the addresses, that the nodes run, and that the network lets this machine through; then join again.";
+    SUPERSEDED = "OMS-CLUSTER-0033", StopAndAsk, "another process runs as this node",
+        "A copy of the data folder was started elsewhere, and registered later than this process.",
+        "Stop one of them for good; a second node needs an empty data folder and a token.";
 }

@@ -3,8 +3,11 @@
 //!
 //! End-to-end tests, fault injection and benches stand on it.
 
+mod auditor;
+mod bank;
 mod checksum;
 mod client;
+mod cluster;
 mod corpus;
 mod error;
 mod load;
@@ -13,14 +16,17 @@ mod port;
 mod server;
 mod sysbench;
 
+pub use auditor::{Audit, Auditor};
+pub use bank::{Bank, BankOptions};
 pub use checksum::{
     ColumnClass, ColumnShape, Comparison, TableChecksum, columns, compare_tables, identifier, table_checksum,
 };
 pub use client::{Client, RawValue};
+pub use cluster::{Deployment, DeploymentOptions, End, Home, Lan, Links, NodeCluster, Place, Way};
 pub use corpus::Corpus;
 pub use error::{Result, TestbedError};
 pub use load::{LOAD_TABLES, Load, LoadCounters, LoadOptions};
-pub use node::{Answer, CorpusRun, OmsNode, ProjectClient, Scenario, data_source_kind};
+pub use node::{Admission, Answer, CorpusRun, OmsNode, ProjectClient, Scenario, data_source_kind};
 pub use port::PortLease;
 pub use server::{Role, Server, ServerKind, ServerOptions, servers_folder};
 pub use sysbench::{Sysbench, SysbenchLoad};

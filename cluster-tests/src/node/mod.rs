@@ -8,6 +8,7 @@ mod scenario;
 
 pub use corpus_run::CorpusRun;
 pub use operations::Answer;
-pub use process::OmsNode;
+pub(crate) use process::tail;
+pub use process::{Admission, OmsNode};
 pub use project::ProjectClient;
 pub use scenario::{Scenario, data_source_kind};

@@ -2,31 +2,48 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use oms_proto::v1::{
     component_service_client::ComponentServiceClient, data_source_service_client::DataSourceServiceClient,
-    project_service_client::ProjectServiceClient,
+    node_service_client::NodeServiceClient, project_service_client::ProjectServiceClient,
+    token_service_client::TokenServiceClient,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tonic::transport::Channel;
 
 use crate::PortLease;
+use crate::cluster::Home;
+use crate::server::process::ServerProcess;
 
 const START: Duration = Duration::from_secs(30);
 
-/// An `omsnode` process with a data folder of its own. Dropping it kills the process; the folder goes with
-/// its owner.
+/// An `omsnode` process with a data folder of its own. Dropping it kills the process, and so does the end of this
+/// process; the folder goes with its owner.
 #[derive(Debug)]
 pub struct OmsNode {
-    child: Option<Child>,
+    child: Option<ServerProcess>,
     data: PathBuf,
-    lease: PortLease,
+    home: Home,
+    region: String,
+    zone: String,
     starts: u32,
     environment: Vec<(String, String)>,
+}
+
+/// How a node comes into a cluster.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// A member's address.
+    pub member: String,
+    /// The secret that `token create` gave.
+    pub token: String,
+    /// A voter without components.
+    pub witness: bool,
 }
 
 impl OmsNode {
@@ -41,21 +58,57 @@ impl OmsNode {
             .iter()
             .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
             .collect();
-        let mut node = Self {
-            child: None,
-            data: data.to_owned(),
-            lease: PortLease::take()?,
-            starts: 0,
-            environment,
+        let lease = PortLease::take()?;
+        let address = format!("127.0.0.1:{}", lease.port());
+        let home = Home {
+            namespace: None,
+            listen: address.clone(),
+            advertise: address,
+            _port: Some(Arc::new(lease)),
         };
-        node.spawn()?;
+        let mut node = Self::at(home, data, ("default", "default"));
+        node.environment = environment;
+        node.spawn(None)?;
         node.wait_ready().await?;
         Ok(node)
     }
 
+    /// A node that has not been started yet.
+    pub(crate) fn at(home: Home, data: &Path, (region, zone): (&str, &str)) -> Self {
+        Self {
+            child: None,
+            data: data.to_owned(),
+            home,
+            region: region.to_owned(),
+            zone: zone.to_owned(),
+            starts: 0,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Environment variables from its next start on.
+    pub(crate) fn set_environment(&mut self, environment: &[(String, String)]) {
+        self.environment = environment.to_vec();
+    }
+
     /// Where the API answers.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.lease.port())
+        self.home.listen.clone()
+    }
+
+    /// Where other nodes reach it.
+    pub fn advertised(&self) -> &str {
+        &self.home.advertise
+    }
+
+    /// Where it lives.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Its region and zone.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.region, &self.zone)
     }
 
     /// The folder with everything the node keeps.
@@ -72,27 +125,47 @@ impl OmsNode {
         self.data.with_extension("log")
     }
 
-    fn spawn(&mut self) -> anyhow::Result<()> {
+    fn command(&self, admission: Option<&Admission>) -> anyhow::Result<Command> {
         let program = binary()?;
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_path())?;
+        let mut command = match &self.home.namespace {
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(&program);
+                command
+            }
+            None => Command::new(&program),
+        };
+        match admission {
+            Some(a) => {
+                command.args(["join", &a.member, "--token", &a.token]);
+                if a.witness {
+                    command.arg("--witness");
+                }
+            }
+            None => {
+                command.arg("start");
+            }
+        }
+        command.arg("--data-dir").arg(&self.data);
+        command.args(["--listen", &self.home.listen, "--advertise", &self.home.advertise]);
+        command.args(["--region", &self.region, "--zone", &self.zone]);
+        command.env("OMSNODE_DISK_RESERVE_MB", "64");
+        command.envs(self.environment.iter().map(|(a, b)| (a.as_str(), b.as_str())));
+        Ok(command)
+    }
+
+    /// Starts the process; with an admission it joins a cluster first.
+    pub(crate) fn spawn(&mut self, admission: Option<&Admission>) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "omsnode is running");
+        let command = self.command(admission)?;
         self.starts += 1;
-        let child = Command::new(&program)
-            .arg("start")
-            .arg("--data-dir")
-            .arg(&self.data)
-            .arg("--listen")
-            .arg(self.address())
-            .env("OMSNODE_DISK_RESERVE_MB", "64")
-            .envs(self.environment.iter().map(|(a, b)| (a.as_str(), b.as_str())))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        self.child = Some(child);
+        let nothing = Path::new("");
+        self.child = Some(ServerProcess::spawn(
+            "omsnode",
+            &command,
+            nothing,
+            &self.log_path(),
+        )?);
         Ok(())
     }
 
@@ -110,13 +183,19 @@ impl OmsNode {
         )
     }
 
-    async fn wait_ready(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn wait_ready(&mut self) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + START;
         loop {
             if self.answers().await {
                 return Ok(());
             }
-            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            if let Some(status) = self
+                .child
+                .as_mut()
+                .map(ServerProcess::exited)
+                .transpose()?
+                .flatten()
+            {
                 self.child = None;
                 bail!("omsnode ended with {status}:\n{}", tail(&self.log()));
             }
@@ -129,37 +208,39 @@ impl OmsNode {
         }
     }
 
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let child = self.child.as_ref().context("omsnode is not running")?;
-        let pid = Pid::from_child(child);
-        kill_process(pid, signal).context("omsnode cannot be signalled")
+    fn process(&mut self) -> anyhow::Result<&mut ServerProcess> {
+        self.child.as_mut().context("omsnode is not running")
     }
 
     /// SIGKILL, and waits for the end.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.signal(Signal::KILL)?;
-        self.wait()
+        self.child.take().context("omsnode is not running")?.kill();
+        Ok(())
     }
 
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        self.signal(Signal::TERM)?;
-        self.wait()
+        self.process()?.signal(Signal::TERM)?;
+        while self.process()?.exited()?.is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.child = None;
+        Ok(())
     }
 
-    /// SIGSTOP: connections stay open and nothing answers.
-    pub fn freeze(&self) -> anyhow::Result<()> {
-        self.signal(Signal::STOP)
+    /// SIGSTOP: connections stay open and nothing answers. Returns when every thread stands.
+    pub fn freeze(&mut self) -> anyhow::Result<()> {
+        Ok(self.process()?.freeze()?)
     }
 
     /// Lets a frozen node run on.
-    pub fn thaw(&self) -> anyhow::Result<()> {
-        self.signal(Signal::CONT)
+    pub fn thaw(&mut self) -> anyhow::Result<()> {
+        Ok(self.process()?.signal(Signal::CONT)?)
     }
 
     /// The process while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.child.as_ref().map(ServerProcess::pid)
     }
 
     /// The most memory that the process ever had in RAM, in bytes: `VmHWM` of proc_pid_status(5).
@@ -183,15 +264,15 @@ impl OmsNode {
     /// Whether the process has not ended yet.
     pub fn is_running(&mut self) -> anyhow::Result<bool> {
         let child = self.child.as_mut().context("omsnode was not started")?;
-        Ok(child.try_wait()?.is_none())
+        Ok(child.exited()?.is_none())
     }
 
     /// Waits until the process has ended by itself.
-    pub async fn wait_exit(&mut self, patience: Duration) -> anyhow::Result<std::process::ExitStatus> {
+    pub async fn wait_exit(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
         let deadline = tokio::time::Instant::now() + patience;
         let child = self.child.as_mut().context("omsnode is not running")?;
         loop {
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = child.exited()? {
                 self.child = None;
                 return Ok(status);
             }
@@ -218,13 +299,6 @@ impl OmsNode {
         Ok((output.status.code(), text))
     }
 
-    fn wait(&mut self) -> anyhow::Result<()> {
-        if let Some(mut child) = self.child.take() {
-            child.wait()?;
-        }
-        Ok(())
-    }
-
     /// Starts again on the same folder and port, and waits until the API answers.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.restart_unready()?;
@@ -233,8 +307,7 @@ impl OmsNode {
 
     /// [`OmsNode::restart`] without waiting for anything.
     pub fn restart_unready(&mut self) -> anyhow::Result<()> {
-        ensure!(self.child.is_none(), "omsnode is still running");
-        self.spawn()
+        self.spawn(None)
     }
 
     async fn channel(&self) -> anyhow::Result<Channel> {
@@ -255,23 +328,24 @@ impl OmsNode {
         Ok(ProjectServiceClient::new(self.channel().await?))
     }
 
+    /// The client for nodes.
+    pub async fn nodes(&self) -> anyhow::Result<NodeServiceClient<Channel>> {
+        Ok(NodeServiceClient::new(self.channel().await?))
+    }
+
+    /// The client for tokens.
+    pub async fn tokens(&self) -> anyhow::Result<TokenServiceClient<Channel>> {
+        Ok(TokenServiceClient::new(self.channel().await?))
+    }
+
     /// The client for components.
     pub async fn components(&self) -> anyhow::Result<ComponentServiceClient<Channel>> {
         Ok(ComponentServiceClient::new(self.channel().await?))
     }
 }
 
-impl Drop for OmsNode {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 /// The end of a log, for messages.
-fn tail(log: &str) -> String {
+pub(crate) fn tail(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
     lines
         .get(lines.len().saturating_sub(20)..)

@@ -1,0 +1,367 @@
+//! The nodes of a cluster.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use oms_proto::v1::{
+    Cluster, Component, CreateTokenRequest, GetClusterRequest, ListComponentsRequest, ListNodesRequest,
+    LogLine, Node, NodeHealth, ReadComponentLogRequest,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::lan::Lan;
+use crate::node::{Admission, OmsNode, tail};
+
+/// How long the cluster may take for anything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one question to one node may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Region and zone of a node.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Region.
+    pub region: &'static str,
+    /// Zone.
+    pub zone: &'static str,
+    /// Votes and runs nothing.
+    pub witness: bool,
+}
+
+impl Place {
+    /// A place for a full node.
+    pub fn new(region: &'static str, zone: &'static str) -> Self {
+        Self {
+            region,
+            zone,
+            witness: false,
+        }
+    }
+
+    /// A place for a voter without components.
+    pub fn witness(region: &'static str, zone: &'static str) -> Self {
+        Self {
+            region,
+            zone,
+            witness: true,
+        }
+    }
+}
+
+/// Nodes by number, from 1 in the order of [`NodeCluster::add`]. The number is the testbed's; the node's id in the
+/// cluster is [`NodeCluster::id_of`].
+#[derive(Debug)]
+pub struct NodeCluster {
+    nodes: BTreeMap<u8, OmsNode>,
+    /// Ids in the cluster, as far as they were asked for.
+    ids: BTreeMap<u8, u64>,
+    environment: Vec<(String, String)>,
+    wan: bool,
+    folder: PathBuf,
+    // Behind the nodes: their namespaces go last.
+    lan: Lan,
+}
+
+impl NodeCluster {
+    /// A network without nodes. `folder` holds their data; `environment` is given to each.
+    pub async fn create(folder: &Path, wan: bool, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Ok(Self {
+            nodes: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            wan,
+            folder: folder.to_owned(),
+            lan: Lan::create().await?,
+        })
+    }
+
+    /// The network.
+    pub fn lan(&self) -> &Lan {
+        &self.lan
+    }
+
+    /// Adds a node that is not started. Its number.
+    pub async fn settle(&mut self, place: Place) -> anyhow::Result<u8> {
+        let number = self.nodes.keys().max().copied().unwrap_or_default() + 1;
+        let home = self.lan.settle(number, self.wan).await?;
+        let data = self.folder.join(format!("node{number}"));
+        let mut node = OmsNode::at(home, &data, (place.region, place.zone));
+        node.set_environment(&self.environment);
+        self.nodes.insert(number, node);
+        Ok(number)
+    }
+
+    /// Adds and starts a node: the first makes the cluster, the others join it with a token of their own. Returns when
+    /// it answers.
+    pub async fn add(&mut self, place: Place) -> anyhow::Result<u8> {
+        let admission = match self.running().first() {
+            Some(member) => {
+                let member = self.node(*member);
+                Some(Admission {
+                    member: member.advertised().to_owned(),
+                    token: create_token(member, 0, 1).await?,
+                    witness: place.witness,
+                })
+            }
+            None => None,
+        };
+        let number = self.settle(place).await?;
+        self.start(number, admission.as_ref()).await?;
+        Ok(number)
+    }
+
+    /// Starts a settled or ended node and waits until it answers.
+    pub async fn start(&mut self, number: u8, admission: Option<&Admission>) -> anyhow::Result<()> {
+        self.start_unready(number, admission)?;
+        self.node_mut(number).wait_ready().await
+    }
+
+    /// [`NodeCluster::start`] without waiting for an answer.
+    pub fn start_unready(&mut self, number: u8, admission: Option<&Admission>) -> anyhow::Result<()> {
+        let node = self.nodes.get_mut(&number).context("no such node")?;
+        node.spawn(admission)?;
+        let pid = node.pid().context("the node was just started")?;
+        self.lan.moved_in(number, pid);
+        Ok(())
+    }
+
+    /// A cluster of these places whose nodes are all online and which has as many voters as that allows.
+    pub async fn grow(&mut self, places: &[Place]) -> anyhow::Result<()> {
+        for place in places {
+            self.add(*place).await?;
+        }
+        self.settled().await
+    }
+
+    /// Waits until every running node is online and there are as many voters as the running nodes allow.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        let running = self.running();
+        let voters = match running.len() {
+            0..=2 => 1,
+            3..=4 => 3,
+            _ => 5,
+        };
+        let first = *running.first().context("no node runs")?;
+        self.wait(
+            &format!("{voters} voters and {} nodes online", running.len()),
+            async || {
+                let cluster = self.cluster(first).await?;
+                let online = self.nodes(first).await?;
+                let online = online.iter().filter(|n| n.health() == NodeHealth::Online).count();
+                ensure!(
+                    cluster.voters.len() >= voters && online >= running.len() && cluster.leader != 0,
+                    "{cluster:?}, {online} online"
+                );
+                Ok(())
+            },
+        )
+        .await
+    }
+
+    /// A node.
+    pub fn node(&self, number: u8) -> &OmsNode {
+        &self.nodes[&number]
+    }
+
+    /// A node, to do something to it.
+    pub fn node_mut(&mut self, number: u8) -> &mut OmsNode {
+        self.nodes.get_mut(&number).expect("a node of this cluster")
+    }
+
+    /// Numbers of all nodes.
+    pub fn numbers(&self) -> Vec<u8> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// Numbers of nodes whose process was started and not ended by a test.
+    pub fn running(&self) -> Vec<u8> {
+        let running = self.nodes.iter().filter(|(_, node)| node.pid().is_some());
+        running.map(|(number, _)| *number).collect()
+    }
+
+    /// SIGKILL as if the machine died: nobody gets an end of a connection. Links of the node are cut until
+    /// [`NodeCluster::revive`].
+    pub fn vanish(&mut self, number: u8) -> anyhow::Result<()> {
+        self.lan.cut_from_peers(number)?;
+        self.lan.cut_from_databases(number)?;
+        self.node_mut(number).kill()
+    }
+
+    /// Heals all links and starts the node with its disk.
+    pub async fn revive(&mut self, number: u8) -> anyhow::Result<()> {
+        self.lan.heal()?;
+        self.start(number, None).await
+    }
+
+    /// Ends a node and loses its disk. It is no part of this value any more.
+    pub fn lose(&mut self, number: u8) -> anyhow::Result<()> {
+        let mut node = self.nodes.remove(&number).context("no such node")?;
+        if node.pid().is_some() {
+            node.kill()?;
+        }
+        self.ids.remove(&number);
+        Ok(std::fs::remove_dir_all(node.data())?)
+    }
+
+    /// The cluster as a node sees it.
+    pub async fn cluster(&self, asked: u8) -> anyhow::Result<Cluster> {
+        let node = self.node(asked);
+        let answer = async {
+            Ok(node
+                .nodes()
+                .await?
+                .get_cluster(GetClusterRequest {})
+                .await?
+                .into_inner())
+        };
+        timeout(ANSWER, answer)
+            .await
+            .context("no answer about the cluster")?
+    }
+
+    /// All nodes as a node sees them.
+    pub async fn nodes(&self, asked: u8) -> anyhow::Result<Vec<Node>> {
+        let node = self.node(asked);
+        let request = ListNodesRequest { all: true };
+        let answer = async { Ok(node.nodes().await?.list_nodes(request).await?.into_inner().nodes) };
+        timeout(ANSWER, answer).await.context("no answer about nodes")?
+    }
+
+    /// All components as a node sees them.
+    pub async fn components(&self, asked: u8) -> anyhow::Result<Vec<Component>> {
+        let node = self.node(asked);
+        let request = ListComponentsRequest::default();
+        let answer = async {
+            let mut client = node.components().await?;
+            Ok(client.list_components(request).await?.into_inner().components)
+        };
+        timeout(ANSWER, answer)
+            .await
+            .context("no answer about components")?
+    }
+
+    /// The component of a kind of the only project, as a node sees it.
+    pub async fn component(&self, asked: u8, kind: &str) -> anyhow::Result<Component> {
+        let all = self.components(asked).await?;
+        let found = all.into_iter().find(|c| c.kind == kind);
+        found.with_context(|| format!("there is no component {kind}"))
+    }
+
+    /// The log that a node keeps of a component.
+    pub async fn component_log(&self, asked: u8, id: &str) -> anyhow::Result<Vec<LogLine>> {
+        let request = ReadComponentLogRequest {
+            id: id.to_owned(),
+            follow: false,
+            lines: 1_000,
+        };
+        let answer = async {
+            let mut client = self.node(asked).components().await?;
+            let mut stream = client.read_component_log(request).await?.into_inner();
+            let mut lines = Vec::new();
+            while let Some(line) = stream.message().await? {
+                lines.push(line);
+            }
+            anyhow::Ok(lines)
+        };
+        timeout(ANSWER, answer)
+            .await
+            .context("no answer about a component's log")?
+    }
+
+    /// A node's id in the cluster, as it is known to `asked`.
+    pub async fn id_of(&self, number: u8, asked: u8) -> anyhow::Result<u64> {
+        let address = self.node(number).advertised().to_owned();
+        let nodes = self.nodes(asked).await?;
+        let removed = oms_proto::v1::NodeState::Removed;
+        let found = nodes
+            .iter()
+            .find(|n| n.address == address && n.state() != removed);
+        Ok(found
+            .with_context(|| format!("{address} is not among {nodes:?}"))?
+            .id)
+    }
+
+    /// The node with an id.
+    pub async fn number_of(&self, id: u64, asked: u8) -> anyhow::Result<u8> {
+        let nodes = self.nodes(asked).await?;
+        let node = nodes
+            .iter()
+            .find(|n| n.id == id)
+            .with_context(|| format!("no node has the id {id}"))?;
+        let found = self.nodes.iter().find(|(_, n)| n.advertised() == node.address);
+        Ok(*found.with_context(|| format!("nobody is at {}", node.address))?.0)
+    }
+
+    /// The node that owns a component of the only project, as `asked` knows it, and the component.
+    pub async fn owner(&self, asked: u8, kind: &str) -> anyhow::Result<(u8, Component)> {
+        let component = self.component(asked, kind).await?;
+        Ok((self.number_of(component.node, asked).await?, component))
+    }
+
+    /// The leader, as a node sees it.
+    pub async fn leader(&self, asked: u8) -> anyhow::Result<u8> {
+        let cluster = self.cluster(asked).await?;
+        ensure!(cluster.leader != 0, "no leader is known");
+        self.number_of(cluster.leader, asked).await
+    }
+
+    /// A running node that is none of these.
+    pub fn other_than(&self, numbers: &[u8]) -> anyhow::Result<u8> {
+        let running = self.running();
+        let found = running.into_iter().find(|n| !numbers.contains(n));
+        found.context("no other node runs")
+    }
+
+    /// Asks again and again until the answer is right; the last reason and the ends of all logs when it never is.
+    pub async fn wait<T, F: Future<Output = anyhow::Result<T>>>(
+        &self,
+        what: &str,
+        ask: impl Fn() -> F,
+    ) -> anyhow::Result<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let last = match ask().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if Instant::now() >= deadline {
+                bail!(
+                    "{what} did not happen within {} s: {last:#}\n{}",
+                    PATIENCE.as_secs(),
+                    self.logs()
+                );
+            }
+            sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// The ends of all nodes' logs.
+    pub fn logs(&self) -> String {
+        let part = |(number, node): (&u8, &OmsNode)| {
+            let state = if node.pid().is_some() { "" } else { " (ended)" };
+            format!(
+                "--- node {number}{state} {}\n{}",
+                node.advertised(),
+                tail(&node.log())
+            )
+        };
+        self.nodes.iter().map(part).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A token's secret, asked from a node. Zero seconds and zero uses: the default.
+pub(crate) async fn create_token(node: &OmsNode, valid_seconds: u64, uses: u32) -> anyhow::Result<String> {
+    let request = CreateTokenRequest {
+        valid_seconds,
+        uses,
+        remarks: String::new(),
+    };
+    let mut client = node.tokens().await?;
+    Ok(client.create_token(request).await?.into_inner().secret)
+}

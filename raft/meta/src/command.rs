@@ -10,7 +10,7 @@ pub type MetaCommand = Body;
 
 /// What this binary can do. Rises when a command, or a field that changes what a command does, is added.
 ///
-/// 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
+/// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
 pub const FEATURE_LEVEL: u32 = 2;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.

@@ -71,11 +71,18 @@ impl MetaState {
                     ),
                 );
             }
-            if c.failover {
-                note_failover(&mut component, now, c.avoid_former);
-            } else {
+            let was_live = is_live(&component);
+            let ran_well = now.saturating_sub(component.assigned_at_ms) >= RAN_WELL_MS;
+            if c.by_user || !was_live && !c.failover || ran_well {
                 component.avoid.clear();
             }
+            if c.failover {
+                note_failover(&mut component, c.avoid_former);
+            } else if moves && was_live {
+                component.moved_at_ms = now;
+            }
+            component.by_user = c.by_user;
+            component.waiting.clear();
             component.node = c.node;
             component.step = c.step;
             component.epoch = current.saturating_add(1);
@@ -84,6 +91,8 @@ impl MetaState {
             component.removed = false;
             component.assigned_at_ms = now;
             component.placed_because.clone_from(&c.because);
+        } else {
+            component.waiting.clone_from(&c.waiting);
         }
         let epoch = component.epoch;
         match at.and_then(|i| record.components.get_mut(i)) {
@@ -202,11 +211,9 @@ pub(crate) fn is_live(component: &ComponentRecord) -> bool {
     )
 }
 
-fn note_failover(component: &mut ComponentRecord, now: i64, avoid_former: bool) {
+/// Whether the node that it left is to be avoided from now on.
+fn note_failover(component: &mut ComponentRecord, avoid_former: bool) {
     component.failovers = component.failovers.saturating_add(1);
-    if now.saturating_sub(component.assigned_at_ms) >= RAN_WELL_MS {
-        component.avoid.clear();
-    }
     if avoid_former && !component.avoid.contains(&component.node) {
         component.avoid.push(component.node);
         let excess = component.avoid.len().saturating_sub(MAX_AVOID);

@@ -14,18 +14,21 @@ mod node;
 mod object;
 mod overlap;
 mod project;
+mod recovery;
 mod reconcile;
 mod schedule;
 mod state;
 mod steps;
 mod token;
 mod view;
+mod voters;
 
 pub use command::{FEATURE_LEVEL, MetaCommand, command, level_of};
 pub use schedule::schedule;
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
 pub use view::{ClusterView, Liveness, Members, NodeView};
+pub use voters::{VoterChange, VoterPolicy, leader_region, voter_change};
 
 /// Version of commands, replies and snapshots that this binary writes.
 pub const VERSION: u32 = 1;

@@ -41,6 +41,7 @@ impl MetaState {
             );
         }
         bounded(node)?;
+        self.knows_enough(node)?;
         self.check_token(now, &c.token_id)?;
         let known = self.nodes.values().find(|n| n.folder_id == node.folder_id);
         if let Some(known) = known {
@@ -96,6 +97,9 @@ impl MetaState {
                     format!("node {} was never admitted to this cluster", node.id),
                 );
             }
+        }
+        if !self.nodes.is_empty() {
+            self.knows_enough(node)?;
         }
         self.address_is_free(&node.address, node.id)?;
         let mut record = said_by_itself(node, known, node.id);
@@ -163,6 +167,18 @@ impl MetaState {
             Some(node) => Ok(node),
             None => Err((codes::api::NOT_FOUND, format!("node {id} does not exist"))),
         }
+    }
+
+    /// A node that knows less than all others together would not understand what is in the log.
+    fn knows_enough(&self, node: &NodeRecord) -> Outcome {
+        let (has, needs) = (node.feature_level.max(1), self.feature_level());
+        if has < needs {
+            return refuse(
+                codes::cluster::FEATURE_LEVEL,
+                format!("the cluster has feature level {needs}, the node's version has {has}"),
+            );
+        }
+        Ok(0)
     }
 
     fn address_is_free(&self, address: &str, id: u64) -> Outcome {

@@ -56,6 +56,7 @@ impl ClusterView {
 pub struct Members {
     /// Nodes with a vote.
     pub voters: BTreeSet<u64>,
-    /// Nodes that receive everything and have no vote.
+    /// Nodes that receive everything and have no vote. Naming one says that it may get one: whoever fills this in
+    /// leaves out those that are there but far behind.
     pub learners: BTreeSet<u64>,
 }

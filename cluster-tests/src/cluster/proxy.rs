@@ -79,9 +79,8 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: WayWatch
         while let Some((due, piece)) = pieces.recv().await {
             sleep_until(due.max(free)).await;
             way.passable().await;
-            let rate = way.now().bytes_per_second;
-            if rate > 0 {
-                let nanos = (piece.len() as u64).saturating_mul(1_000_000_000) / rate;
+            let nanos = (piece.len() as u64).saturating_mul(1_000_000_000);
+            if let Some(nanos) = nanos.checked_div(way.now().bytes_per_second) {
                 free = Instant::now() + Duration::from_nanos(nanos);
             }
             if to.write_all(&piece).await.is_err() {

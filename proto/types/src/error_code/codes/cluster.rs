@@ -76,4 +76,10 @@ area! {
     SUPERSEDED = "OMS-CLUSTER-0033", StopAndAsk, "another process runs as this node",
         "A copy of the data folder was started elsewhere, and registered later than this process.",
         "Stop one of them for good; a second node needs an empty data folder and a token.";
+    BACKUP_INVALID = "OMS-CLUSTER-0050", StopAndAsk, "the backup file cannot be used",
+        "The file is cut, altered, of another version, or not a backup of the metadata; or the key has the wrong length.",
+        "Use a whole file that `omsnode admin backup` wrote, and the file `secret.key` of a node of that cluster.";
+    RECOVERY_IMPOSSIBLE = "OMS-CLUSTER-0051", StopAndAsk, "the folder holds nothing to recover",
+        "The data folder is not that of a node that was in a cluster, or its metadata is missing.",
+        "Name the data folder of a node of the lost cluster with `--data-dir`.";
 }

@@ -5,12 +5,14 @@
 
 mod auditor;
 mod bank;
+pub mod bench;
 mod checksum;
 mod client;
 mod cluster;
 mod corpus;
 mod error;
 mod load;
+pub mod nemesis;
 mod node;
 mod port;
 mod server;

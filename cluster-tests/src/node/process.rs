@@ -149,6 +149,8 @@ impl OmsNode {
         command.arg("--data-dir").arg(&self.data);
         command.args(["--listen", &self.home.listen, "--advertise", &self.home.advertise]);
         command.args(["--region", &self.region, "--zone", &self.zone]);
+        // The daemon takes every variable with this prefix for a setting.
+        command.env_remove("OMSNODE_TESTBED_DIR");
         command.env("OMSNODE_DISK_RESERVE_MB", "64");
         command.envs(self.environment.iter().map(|(a, b)| (a.as_str(), b.as_str())));
         Ok(command)

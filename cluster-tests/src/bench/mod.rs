@@ -1,0 +1,7 @@
+//! What `deploy/bench` measures.
+
+mod failover;
+mod result;
+
+pub use failover::failover;
+pub use result::BenchResult;

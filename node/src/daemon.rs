@@ -20,7 +20,7 @@ use tonic::transport::Server;
 
 use crate::{
     agent::Agent,
-    api::{self, Backend, Forward},
+    api::{self, Backend},
     behaviors::Behaviors,
     controller,
     liveness::LivenessTable,
@@ -160,7 +160,6 @@ impl Daemon {
             host: host.clone(),
             observer,
             data_dir: dir.clone(),
-            forward: Arc::new(Forward::new(raft.node_id(), Arc::new(TcpConnect::default()))),
             cluster_id: cluster_id(dir).map_err(io)?,
             liveness: Arc::new(LivenessTable::new(raft.node_id(), Duration::from_millis(2_500))),
             peers: Arc::new(PeerChannels::new(Arc::new(TcpConnect::default()))),

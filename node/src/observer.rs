@@ -69,6 +69,12 @@ impl Observer {
             updated_at_ms: c.updated_at_ms,
             retries: observation.as_ref().map_or(0, |o| o.retries),
             last_retry: observation.and_then(|o| o.last_retry).unwrap_or_default(),
+            assigned_at_ms: c.assigned_at_ms,
+            frozen_reason: c.frozen_reason.clone(),
+            placed_because: c.placed_because.clone(),
+            failovers: c.failovers,
+            guarantee: guarantee(kind).to_owned(),
+            waiting: c.waiting.clone(),
         })
     }
 
@@ -76,6 +82,17 @@ impl Observer {
         self.host
             .observe(&ComponentId::new(project.id.parse().ok()?, kind))
             .await
+    }
+}
+
+/// What keeps a former owner's writes from doing harm at the destination.
+fn guarantee(kind: ComponentKind) -> &'static str {
+    match kind {
+        // Every destination there is commits rows, position or receipt, and fence together.
+        ComponentKind::FullImport | ComponentKind::IncrSync => "exactly-once",
+        // Statements commit by themselves; each is idempotent.
+        ComponentKind::SchemaMigration => "replaying",
+        ComponentKind::Precheck | ComponentKind::Store | ComponentKind::FullVerification => "none",
     }
 }
 

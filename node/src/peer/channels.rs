@@ -30,9 +30,17 @@ impl PeerChannels {
     /// # Errors
     /// `OMS-API-0001` when the text is not an address.
     pub(crate) fn client(&self, address: &str) -> Result<PeerServiceClient<Channel>, Failure> {
+        self.channel(address).map(PeerServiceClient::new)
+    }
+
+    /// The channel below, for the public services of the node at an address.
+    ///
+    /// # Errors
+    /// `OMS-API-0001` when the text is not an address.
+    pub(crate) fn channel(&self, address: &str) -> Result<Channel, Failure> {
         let mut channels = self.channels.lock();
         if let Some(channel) = channels.get(address) {
-            return Ok(PeerServiceClient::new(channel.clone()));
+            return Ok(channel.clone());
         }
         let node = NodeInfo {
             address: address.to_owned(),
@@ -46,7 +54,7 @@ impl PeerChannels {
             channels.clear();
         }
         channels.insert(address.to_owned(), channel.clone());
-        Ok(PeerServiceClient::new(channel))
+        Ok(channel)
     }
 
     /// Forgets the connection to an address: the next client connects anew. For one that got no answer,

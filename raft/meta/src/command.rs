@@ -29,6 +29,7 @@ pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
 /// [`crate::MetaState::feature_level`] also where they are known.
 pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
+        Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::CreateDataSource(_)
         | Body::UpdateDataSource(_)
         | Body::DeleteDataSource(_)

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use oms_proto::{
     meta::{
-        AssignComponent, ComponentFacts, ComponentRecord, Desired, FreezeComponent, RaiseEpochs,
-        ReportComponent,
+        AssignComponent, ComponentFacts, ComponentRecord, Desired, FreezeComponent, ProjectRecord,
+        RaiseEpochs, ReportComponent,
     },
-    v1::ComponentState,
+    v1::{ComponentState, ProjectState, StepState},
 };
 use oms_types::{ComponentKind, codes};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// A component that was with its node for this long ran well there: what it avoided before is forgotten
 /// with its next failover.
-const RAN_WELL_MS: i64 = 600_000;
+pub(crate) const RAN_WELL_MS: i64 = 600_000;
 /// Nodes that a component remembers to avoid.
 const MAX_AVOID: usize = 16;
 /// Characters of a reason to freeze.
@@ -50,6 +50,9 @@ impl MetaState {
                 format!("the epoch is {current}, not {}", c.expected_epoch),
             );
         }
+        if c.raise_epoch {
+            still_wanted(record, at.and_then(|i| record.components.get(i)), c)?;
+        }
         let mut component = at
             .and_then(|i| record.components.get(i))
             .cloned()
@@ -57,7 +60,9 @@ impl MetaState {
                 kind: c.kind.clone(),
                 ..Default::default()
             });
-        component.desired = c.desired;
+        if c.desired() != Desired::Unspecified {
+            component.desired = c.desired;
+        }
         component.updated_at_ms = now;
         if c.raise_epoch {
             let moves = component.epoch != 0 && component.node != c.node;
@@ -209,6 +214,41 @@ pub(crate) fn is_live(component: &ComponentRecord) -> bool {
         component.state(),
         ComponentState::Assigned | ComponentState::Running
     )
+}
+
+/// Refuses an assignment that a user overtook: the epoch does not tell that a project was paused or released, a step
+/// skipped.
+fn still_wanted(record: &ProjectRecord, current: Option<&ComponentRecord>, c: &AssignComponent) -> Outcome {
+    let Some(project) = &record.public else {
+        return refuse(codes::api::INTERNAL, "the project's record is empty");
+    };
+    let desired = current.map_or(Desired::Unspecified, ComponentRecord::desired);
+    let skipped = project
+        .steps
+        .iter()
+        .any(|s| s.kind == c.step && s.state() == StepState::Skipped);
+    let wanted = match (c.desired(), project.state()) {
+        (Desired::Remove, state) => state == ProjectState::Releasing,
+        (Desired::Run, ProjectState::Running) => !skipped,
+        (Desired::Run, ProjectState::Suspend) if c.kind == ComponentKind::Store.as_str() => true,
+        (Desired::Run, ProjectState::Suspend | ProjectState::Failed | ProjectState::Finished) => {
+            desired == Desired::Run
+        }
+        _ => false,
+    };
+    if wanted {
+        Ok(0)
+    } else {
+        refuse(
+            codes::api::CONFLICT,
+            format!(
+                "project {} is {} and does not want {} there",
+                c.project,
+                project.state().name(),
+                c.kind
+            ),
+        )
+    }
 }
 
 /// Whether the node that it left is to be avoided from now on.

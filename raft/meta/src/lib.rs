@@ -14,7 +14,6 @@ mod node;
 mod object;
 mod overlap;
 mod project;
-mod reconcile;
 mod recovery;
 mod schedule;
 mod state;
@@ -24,7 +23,7 @@ mod view;
 mod voters;
 
 pub use command::{FEATURE_LEVEL, MetaCommand, command, level_of};
-pub use schedule::schedule;
+pub use schedule::{SchedulePolicy, schedule};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
 pub use view::{ClusterView, Liveness, Members, NodeView};

@@ -1,0 +1,220 @@
+//! From what is to what should be.
+
+use oms_proto::{
+    meta::{ComponentRecord, Desired, ProjectRecord, StepTransition, command::Body},
+    v1::{ComponentState, ErrorInfo, Project, ProjectState, StepKind, StepState},
+};
+use oms_types::ComponentKind;
+
+use crate::{
+    MetaCommand,
+    component::is_live,
+    component_of,
+    schedule::placement::{Plan, Why},
+};
+
+impl Plan<'_> {
+    /// The command that brings a project one move closer to what its user wants.
+    ///
+    /// At most one: the next call sees its effect. Proposing a command twice is harmless, because it names
+    /// the version or epoch that it was computed from.
+    pub(super) fn next_move(&mut self, record: &ProjectRecord) -> Option<MetaCommand> {
+        let project = record.public.as_ref()?;
+        match project.state() {
+            ProjectState::Running => running(self, record, project),
+            ProjectState::Suspend => long_running(self, record, project, true),
+            ProjectState::Releasing => record
+                .components
+                .iter()
+                // What was never assigned has left nothing anywhere.
+                .all(|c| c.removed || c.epoch == 0)
+                .then(|| project_to(project, ProjectState::Released, None)),
+            ProjectState::Unspecified
+            | ProjectState::Init
+            | ProjectState::Failed
+            | ProjectState::Finished
+            | ProjectState::Released => None,
+        }
+    }
+
+    /// The state of a component; one that was to stop has stopped when its node is gone.
+    fn state_of_component(&self, c: &ComponentRecord) -> ComponentState {
+        let nobody_confirms = is_live(c) && c.desired() == Desired::Stop && self.gone(c.node).is_some();
+        if nobody_confirms {
+            ComponentState::Stopped
+        } else {
+            c.state()
+        }
+    }
+
+    fn start(
+        &mut self,
+        record: &ProjectRecord,
+        project: &Project,
+        kind: ComponentKind,
+        step: StepKind,
+        current: Option<&ComponentRecord>,
+    ) -> Option<MetaCommand> {
+        // An owner that is still stopping keeps the component until it says so.
+        let held = current.is_some_and(|c| {
+            matches!(
+                self.state_of_component(c),
+                ComponentState::Assigned | ComponentState::Running
+            )
+        });
+        if held {
+            return None;
+        }
+        self.assign(record, project, kind, step, current, &Why::Start)
+    }
+
+    fn failed(
+        &mut self,
+        record: &ProjectRecord,
+        project: &Project,
+        kind: StepKind,
+        component: &ComponentRecord,
+    ) -> Option<MetaCommand> {
+        if let Some(moved) = self.after_failure(record, project, component) {
+            return Some(moved);
+        }
+        Some(step_to(
+            project,
+            kind,
+            StepState::Failed,
+            component.error.clone(),
+            String::new(),
+            ProjectState::Failed,
+        ))
+    }
+}
+
+fn running(plan: &mut Plan<'_>, record: &ProjectRecord, project: &Project) -> Option<MetaCommand> {
+    if let Some(command) = long_running(plan, record, project, false) {
+        return Some(command);
+    }
+    let passed = |s: StepState| {
+        matches!(
+            s,
+            StepState::Finished | StepState::Monitoring | StepState::Skipped
+        )
+    };
+    let Some(step) = project.steps.iter().find(|s| !passed(s.state())) else {
+        let endless = project.steps.iter().any(|s| s.state() == StepState::Monitoring);
+        return (!endless).then(|| project_to(project, ProjectState::Finished, None));
+    };
+    let kind = step.kind();
+    if matches!(step.state(), StepState::Init | StepState::Failed) {
+        return Some(step_to(
+            project,
+            kind,
+            StepState::Running,
+            None,
+            String::new(),
+            ProjectState::Unspecified,
+        ));
+    }
+    let wanted = component_of(kind)?;
+    let component = find(record, wanted);
+    let fresh = component.filter(|c| c.step() == kind);
+    let Some(component) = fresh else {
+        return plan.start(record, project, wanted, kind, component);
+    };
+    let facts = component.facts.as_ref();
+    let summary = facts.map(|f| f.summary.clone()).unwrap_or_default();
+    let done = |to| {
+        Some(step_to(
+            project,
+            kind,
+            to,
+            None,
+            summary.clone(),
+            ProjectState::Unspecified,
+        ))
+    };
+    match plan.state_of_component(component) {
+        ComponentState::Failed => plan.failed(record, project, kind, component),
+        ComponentState::Completed => done(StepState::Finished),
+        ComponentState::Running
+            if wanted == ComponentKind::Store && facts.is_some_and(|f| !f.store_start.is_empty()) =>
+        {
+            done(StepState::Finished)
+        }
+        ComponentState::Running
+            if wanted == ComponentKind::IncrSync && facts.is_some_and(|f| f.caught_up) =>
+        {
+            done(StepState::Monitoring)
+        }
+        ComponentState::Stopped => plan.start(record, project, wanted, kind, Some(component)),
+        ComponentState::Assigned | ComponentState::Running | ComponentState::Unspecified => None,
+    }
+}
+
+/// Store and incremental synchronization live on after their step was passed.
+fn long_running(
+    plan: &mut Plan<'_>,
+    record: &ProjectRecord,
+    project: &Project,
+    suspended: bool,
+) -> Option<MetaCommand> {
+    let kinds = [
+        (StepKind::TransferIncrLogPull, StepState::Finished, true),
+        (StepKind::IncrTransfer, StepState::Monitoring, !suspended),
+    ];
+    for (kind, lives_in, wanted_now) in kinds {
+        let Some(step) = project
+            .steps
+            .iter()
+            .find(|s| s.kind() == kind && s.state() == lives_in)
+        else {
+            continue;
+        };
+        let wanted = component_of(step.kind())?;
+        let component = find(record, wanted)?;
+        if !wanted_now {
+            continue;
+        }
+        match plan.state_of_component(component) {
+            ComponentState::Failed => return plan.failed(record, project, kind, component),
+            ComponentState::Stopped | ComponentState::Completed => {
+                return plan.start(record, project, wanted, kind, Some(component));
+            }
+            ComponentState::Assigned | ComponentState::Running | ComponentState::Unspecified => {}
+        }
+    }
+    None
+}
+
+fn find(record: &ProjectRecord, kind: ComponentKind) -> Option<&ComponentRecord> {
+    record.components.iter().find(|c| c.kind == kind.as_str())
+}
+
+fn step_to(
+    project: &Project,
+    step: StepKind,
+    to: StepState,
+    error: Option<ErrorInfo>,
+    summary: String,
+    project_state: ProjectState,
+) -> MetaCommand {
+    Body::StepTransition(StepTransition {
+        project: project.id.clone(),
+        expected_version: project.version,
+        step: step as i32,
+        to: to as i32,
+        error,
+        summary,
+        project_state: project_state as i32,
+    })
+}
+
+fn project_to(project: &Project, to: ProjectState, error: Option<ErrorInfo>) -> MetaCommand {
+    step_to(
+        project,
+        StepKind::Unspecified,
+        StepState::Unspecified,
+        error,
+        String::new(),
+        to,
+    )
+}

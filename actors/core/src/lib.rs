@@ -18,6 +18,7 @@ mod name;
 mod position;
 mod precheck;
 mod progress;
+mod records;
 mod row;
 mod sink;
 mod source;
@@ -36,6 +37,7 @@ pub use name::{ObjectKind, ObjectName, TableName};
 pub use position::{BinlogPosition, GtidState, Position};
 pub use precheck::{PrecheckItem, PrecheckSide, PrecheckStatus};
 pub use progress::{Counters, CountersSnapshot};
+pub use records::{Record, RecordReader, RecordWriter};
 pub use row::{Row, RowBuilder, RowError};
 pub use sink::{
     Applier, ApplyMode, ChunkReceipt, ChunkWriter, Claim, ClaimToken, ExistingRows, LaneId, RowOp, Sink,

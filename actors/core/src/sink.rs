@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oms_types::{ClaimNumber, ComponentId, Epoch};
+use oms_types::{ClaimNumber, ComponentId, Epoch, codes};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplyCheckpoint, ChunkRange, Failure, LaneState, Position, Row, TableName, TablePair, TableSchema,
+    ApplyCheckpoint, ChunkRange, Failure, LaneState, Position, RecordReader, RecordWriter, Row, TableName,
+    TablePair, TableSchema,
 };
 
 /// A database that rows are written to. Cheap to share.
@@ -38,6 +39,16 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `OMS-APPLY-0004` when a higher epoch has claimed already.
     async fn claim(&self, token: ClaimToken, options: SinkOptions) -> Result<Arc<dyn Claim>, Failure>;
+
+    /// What was applied for a component, without claiming: as far as it is committed now. The owner may
+    /// commit more at any moment. `None`: nothing ever.
+    async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure>;
+
+    /// A reader of the component's records ([`Claim::record_writer`]); `None` where the destination cannot
+    /// keep any.
+    fn records(&self, _component: &ComponentId) -> Option<Arc<dyn RecordReader>> {
+        None
+    }
 
     /// Removes everything that the sink keeps for a component. Idempotent.
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure>;
@@ -87,6 +98,17 @@ pub trait Claim: Send + Sync + std::fmt::Debug {
 
     /// A writer of import chunks, on its own connection. Any number at a time.
     async fn chunk_writer(&self) -> Result<Box<dyn ChunkWriter>, Failure>;
+
+    /// The writer of the component's records.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0008` where the destination cannot keep any ([`Sink::records`] tells before).
+    fn record_writer(&self) -> Result<Arc<dyn RecordWriter>, Failure> {
+        Err(Failure::new(
+            codes::apply::INTERNAL,
+            "this destination keeps no records of components",
+        ))
+    }
 
     /// The receipts of a table's chunks, by chunk number.
     async fn receipts(&self, table: &TableName) -> Result<Vec<ChunkReceipt>, Failure>;

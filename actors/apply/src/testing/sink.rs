@@ -9,7 +9,8 @@ use std::{
 use async_trait::async_trait;
 use oms_core::{
     Applier, ApplyCheckpoint, ChunkReceipt, ChunkWriter, Claim, ClaimNumber, ClaimToken, ComponentId, Epoch,
-    ErrorCode, Failure, LaneId, LaneState, Sink, SinkOptions, SnapshotReader, TableName, TableSchema, codes,
+    ErrorCode, Failure, LaneId, LaneState, RecordReader, RecordWriter, Sink, SinkOptions, SnapshotReader,
+    TableName, TableSchema, codes, testing::MemoryRecords,
 };
 use tokio::sync::Notify;
 
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Raised whenever a transaction ends.
     pub(super) ended: Notify,
+    records: MemoryRecords,
 }
 
 #[derive(Debug)]
@@ -177,6 +179,7 @@ impl MemorySink {
             shared: Arc::new(Shared {
                 state: Mutex::new(state),
                 ended: Notify::new(),
+                records: MemoryRecords::default(),
             }),
         }
     }
@@ -275,6 +278,7 @@ impl Sink for MemorySink {
             ended.await;
         }
         Ok(Arc::new(MemoryClaim {
+            records: self.shared.records.claim(&token.component),
             shared: self.shared.clone(),
             token,
             number,
@@ -282,8 +286,17 @@ impl Sink for MemorySink {
         }))
     }
 
+    async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure> {
+        Ok(self.checkpoint(component))
+    }
+
+    fn records(&self, component: &ComponentId) -> Option<Arc<dyn RecordReader>> {
+        Some(self.shared.records.reader(component))
+    }
+
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure> {
         self.shared.state().components.remove(component);
+        self.shared.records.forget(component);
         Ok(())
     }
 
@@ -299,6 +312,7 @@ impl Sink for MemorySink {
 #[derive(Debug)]
 pub(super) struct MemoryClaim {
     pub(super) shared: Arc<Shared>,
+    records: Arc<dyn RecordWriter>,
     pub(super) token: ClaimToken,
     pub(super) number: ClaimNumber,
     pub(super) options: SinkOptions,
@@ -351,6 +365,10 @@ impl Claim for MemoryClaim {
     async fn chunk_writer(&self) -> Result<Box<dyn ChunkWriter>, Failure> {
         self.check()?;
         Ok(Box::new(MemoryChunkWriter::new(self)))
+    }
+
+    fn record_writer(&self) -> Result<Arc<dyn RecordWriter>, Failure> {
+        Ok(self.records.clone())
     }
 
     async fn receipts(&self, table: &TableName) -> Result<Vec<ChunkReceipt>, Failure> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use oms_core::{
-    Claim, ClaimToken, ComponentId, Failure, Sink, SinkOptions, SnapshotReader, TableName, TableSchema,
+    ApplyCheckpoint, Claim, ClaimToken, ComponentId, Failure, RecordReader, Sink, SinkOptions,
+    SnapshotReader, TableName, TableSchema,
 };
 use oms_mysql::{
     connection::Endpoint,
@@ -54,6 +55,14 @@ impl Sink for OceanBaseSink {
 
     async fn claim(&self, token: ClaimToken, options: SinkOptions) -> Result<Arc<dyn Claim>, Failure> {
         self.inner.claim(token, options).await
+    }
+
+    async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure> {
+        self.inner.applied(component).await
+    }
+
+    fn records(&self, component: &ComponentId) -> Option<Arc<dyn RecordReader>> {
+        self.inner.records(component)
     }
 
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure> {

@@ -7,11 +7,16 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{TableShape, history::Random, numbered_position};
+use super::{
+    TableShape,
+    history::Random,
+    numbered_position,
+    records::{self, RecordBed},
+};
 use crate::{
     AppliedSet, ApplyMode, ChunkRange, ChunkReceipt, Claim, ClaimToken, ComponentId, Epoch, ErrorCode,
-    ExistingRows, Failure, LaneId, LaneState, Row, RowOp, Sink, SinkOptions, TableName, TablePair, Watermark,
-    codes,
+    ExistingRows, Failure, LaneId, LaneState, RecordReader, RecordWriter, Row, RowOp, Sink, SinkOptions,
+    TableName, TablePair, Watermark, codes,
 };
 
 /// What the suite needs besides the sink.
@@ -42,6 +47,8 @@ pub async fn run_all(bed: &dyn SinkBed) {
     replays_in_safe_mode_converge(bed).await;
     clearing_is_fenced(bed).await;
     forgetting_removes_everything(bed).await;
+    what_is_applied_can_be_read_without_claiming(bed).await;
+    records::run_all(&Records(bed.sink())).await;
 }
 
 const DATABASE: &str = "sink_contract";
@@ -644,4 +651,47 @@ pub async fn forgetting_removes_everything(bed: &dyn SinkBed) {
         loaded.iter().map(Option::is_some).collect::<Vec<_>>(),
         [false, true]
     );
+}
+
+/// What is committed can be read by anybody, and reading it fences nobody.
+pub async fn what_is_applied_can_be_read_without_claiming(bed: &dyn SinkBed) {
+    let setup = Setup::new(bed, "reads", TableShape::Keyed).await;
+    let applied = async || setup.sink.applied(&setup.component).await.expect("applied");
+    assert_eq!(applied().await, None);
+    let claim = setup.claim(1, 2).await;
+    assert_eq!(applied().await, None);
+    let mut applier = claim.applier(LaneId(1)).await.expect("applier");
+    applier.begin().await.expect("begin");
+    assert_eq!(applied().await, None, "nothing is committed");
+    applier.commit(&state(4, &[6])).await.expect("commit");
+    let seen = applied().await.expect("a checkpoint");
+    assert_eq!(seen.watermark, state(4, &[]).watermark);
+    assert_eq!(seen.above.ranges(), [(6, 6)]);
+    applier.begin().await.expect("the owner is not fenced");
+}
+
+/// The records that a sink keeps.
+struct Records(Arc<dyn Sink>);
+
+#[async_trait]
+impl RecordBed for Records {
+    async fn claim(&self, component: &ComponentId, epoch: Epoch) -> Result<Arc<dyn RecordWriter>, Failure> {
+        let token = ClaimToken {
+            component: component.clone(),
+            epoch,
+        };
+        let options = SinkOptions {
+            tables: Arc::default(),
+            lanes: 0,
+        };
+        self.0.claim(token, options).await?.record_writer()
+    }
+
+    fn reader(&self, component: &ComponentId) -> Arc<dyn RecordReader> {
+        self.0.records(component).expect("the sink keeps records")
+    }
+
+    async fn forget(&self, component: &ComponentId) {
+        self.0.forget(component).await.expect("forget");
+    }
 }

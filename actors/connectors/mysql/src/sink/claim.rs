@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use oms_core::{
     Applier, ApplyCheckpoint, ChunkReceipt, ChunkWriter, Claim, ClaimNumber, ClaimToken, Failure, LaneId,
-    LaneState, SinkOptions, TableName, codes,
+    LaneState, RecordWriter, SinkOptions, TableName, codes,
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     fence::{self, COMPONENT_ROW, FIRST_WRITER, Fence, Holder},
     plan::Plans,
     receipt,
+    record::MysqlRecordWriter,
     session::{Session, Shared, SqlError, impossible},
 };
 use crate::connection::ServerInfo;
@@ -191,7 +192,7 @@ impl MysqlClaim {
     /// A fence row of its own for a concurrent writer.
     async fn writer_row(&self, session: &mut Session) -> Result<(Fence, WriterRow), Failure> {
         let row = WriterRows::take(&self.writers);
-        let fence = Fence::open(session, &self.holder, FIRST_WRITER + i64::from(row.number)).await?;
+        let fence = Fence::open(session, &self.holder, row.lane()).await?;
         Ok((fence, row))
     }
 
@@ -283,6 +284,15 @@ impl Claim for MysqlClaim {
         )))
     }
 
+    fn record_writer(&self) -> Result<Arc<dyn RecordWriter>, Failure> {
+        Ok(Arc::new(MysqlRecordWriter::new(
+            self.shared.clone(),
+            self.server.clone(),
+            self.holder.clone(),
+            WriterRows::take(&self.writers),
+        )))
+    }
+
     async fn receipts(&self, table: &TableName) -> Result<Vec<ChunkReceipt>, Failure> {
         let mut session = self.session().await?;
         receipt::read(&mut session, &self.holder, table).await
@@ -340,6 +350,13 @@ impl WriterRows {
 pub(crate) struct WriterRow {
     rows: Arc<WriterRows>,
     number: u32,
+}
+
+impl WriterRow {
+    /// Its lane.
+    pub(crate) fn lane(&self) -> i64 {
+        FIRST_WRITER + i64::from(self.number)
+    }
 }
 
 impl Drop for WriterRow {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use oms_core::{ClaimNumber, ComponentId, Epoch, Failure, LaneState, codes};
+use oms_core::{ApplyCheckpoint, ClaimNumber, ComponentId, Epoch, Failure, LaneState, codes};
 
 use super::{
     literal,
@@ -203,6 +203,28 @@ impl Fence {
             ),
         }
     }
+}
+
+/// What the rows of a component show, without claiming; nothing where there are no hidden tables.
+pub(crate) async fn read_checkpoint(
+    session: &mut Session,
+    component: &ComponentId,
+) -> Result<Option<ApplyCheckpoint>, Failure> {
+    let sql = format!(
+        "SELECT state FROM {} WHERE component={} AND lane<{FIRST_WRITER} AND state IS NOT NULL",
+        session.meta().fence(),
+        component_literal(component)
+    );
+    let stored: Vec<(Vec<u8>,)> = match session.rows(sql).await {
+        Ok(stored) => stored,
+        Err(error) if matches!(error.number, Some(1146 | 1049)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let states: Vec<LaneState> = stored
+        .iter()
+        .map(|(state,)| decode_state(state))
+        .collect::<Result<_, _>>()?;
+    Ok(ApplyCheckpoint::from_lanes(states))
 }
 
 pub(crate) fn encode_state(state: &LaneState) -> Result<Vec<u8>, Failure> {

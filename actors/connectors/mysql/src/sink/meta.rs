@@ -16,6 +16,7 @@ pub struct MetaTables {
     database: String,
     fence: String,
     receipt: String,
+    record: String,
 }
 
 impl Default for MetaTables {
@@ -38,6 +39,7 @@ impl MetaTables {
             database: database.to_owned(),
             fence: table("fence_v1"),
             receipt: table("receipt_v1"),
+            record: table("record_v1"),
         }
     }
 
@@ -61,16 +63,18 @@ impl MetaTables {
         &self.receipt
     }
 
+    /// The record table, quoted.
+    pub(crate) fn record(&self) -> &str {
+        &self.record
+    }
+
     /// Fails when a table is missing.
-    pub(crate) fn probe(&self) -> [String; 2] {
-        [
-            format!("SELECT 1 FROM {} LIMIT 0", self.fence),
-            format!("SELECT 1 FROM {} LIMIT 0", self.receipt),
-        ]
+    pub(crate) fn probe(&self) -> [String; 3] {
+        [&self.fence, &self.receipt, &self.record].map(|table| format!("SELECT 1 FROM {table} LIMIT 0"))
     }
 
     /// Statements that create what is missing. Idempotent.
-    pub(crate) fn create(&self) -> [String; 3] {
+    pub(crate) fn create(&self) -> [String; 4] {
         let mut database = b"CREATE DATABASE IF NOT EXISTS ".to_vec();
         literal::identifier(&mut database, &self.database);
         // All names are bytes: no collation may equate two components or tables. The receipt's key
@@ -103,6 +107,16 @@ impl MetaTables {
                  snapshot LONGBLOB NULL, \
                  PRIMARY KEY (component, source_database, source_table, chunk)) ENGINE=InnoDB",
                 self.receipt
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (\
+                 component VARBINARY(96) NOT NULL, \
+                 list_name VARBINARY(64) NOT NULL, \
+                 item BIGINT UNSIGNED NOT NULL, \
+                 epoch BIGINT UNSIGNED NOT NULL, \
+                 content LONGBLOB NOT NULL, \
+                 PRIMARY KEY (component, list_name, item)) ENGINE=InnoDB",
+                self.record
             ),
         ]
     }

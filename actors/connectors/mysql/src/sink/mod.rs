@@ -22,6 +22,7 @@ mod mysql_sink;
 mod packet;
 mod plan;
 mod receipt;
+mod record;
 mod session;
 mod statement;
 mod value;

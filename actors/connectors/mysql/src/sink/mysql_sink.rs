@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use oms_core::{
-    Claim, ClaimToken, ComponentId, Failure, Sink, SinkOptions, SnapshotReader, TableName, TableSchema, codes,
+    ApplyCheckpoint, Claim, ClaimToken, ComponentId, Failure, RecordReader, Sink, SinkOptions,
+    SnapshotReader, TableName, TableSchema, codes,
 };
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     dialect::{Dialect, MysqlDialect},
     fence, literal,
     meta::MetaTables,
+    record::MysqlRecordReader,
     session::{Session, Shared},
 };
 use crate::{
@@ -19,6 +21,9 @@ use crate::{
     connection::{self, Endpoint, ServerInfo, Side},
     snapshot::MysqlSnapshotReader,
 };
+
+/// Rows that one statement of `forget` removes at most.
+const FORGET_ROWS: u64 = 1_000;
 
 /// A destination that speaks the MySQL protocol. Opens connections as they are needed and keeps none.
 #[derive(Debug)]
@@ -137,16 +142,32 @@ impl Sink for MysqlSink {
         ))
     }
 
+    async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure> {
+        let mut session = Session::open(&self.shared).await?;
+        fence::read_checkpoint(&mut session, component).await
+    }
+
+    fn records(&self, component: &ComponentId) -> Option<Arc<dyn RecordReader>> {
+        Some(Arc::new(MysqlRecordReader::new(
+            self.shared.clone(),
+            component.clone(),
+        )))
+    }
+
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure> {
         let mut session = Session::open(&self.shared).await?;
         let component = fence::component_literal(component);
-        for table in [self.shared.meta.receipt(), self.shared.meta.fence()] {
-            let sql = format!("DELETE FROM {table} WHERE component={component}");
-            match session.run(sql.as_bytes()).await {
-                // Nothing was ever written here.
-                Err(error) if matches!(error.number, Some(1146 | 1049)) => {}
-                other => {
-                    other?;
+        let meta = &self.shared.meta;
+        // The fences first: what is removed behind them stays removed.
+        for table in [meta.fence(), meta.receipt(), meta.record()] {
+            let sql = format!("DELETE FROM {table} WHERE component={component} LIMIT {FORGET_ROWS}");
+            loop {
+                match session.run(sql.as_bytes()).await {
+                    // Nothing was ever written here.
+                    Err(error) if matches!(error.number, Some(1146 | 1049)) => break,
+                    Err(error) => return Err(error.into()),
+                    Ok(outcome) if outcome.affected < FORGET_ROWS => break,
+                    Ok(_) => {}
                 }
             }
         }

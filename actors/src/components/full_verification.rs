@@ -1,31 +1,29 @@
 //! Full verification: proves both sides equal, or names what differs.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use oms_core::{Failure, Position, Sink, Source, TablePair, codes};
-use oms_types::ProjectId;
+use oms_core::{ClaimToken, Failure, Sink, SinkOptions, Source, TablePair};
+use oms_types::{ComponentId, ComponentKind};
 use oms_verify::{
     Barrier, Charsets, Ended, Results, RunSummary, Scope, SourceAndSink, TableResult, TableStage,
     Verification, Verifier, VerifyOptions, VerifyProgress,
 };
 
-use super::{
-    pairs::{Mapping, load_pairs_each},
-    shelf::Shelf,
-};
+use super::pairs::{Mapping, load_pairs_each};
 use crate::{Behavior, Completion, Context, Facts};
 
 /// How often progress is published.
 const TICK: Duration = Duration::from_millis(250);
+/// How often the destination is asked what was applied.
+const ASK_FIRST: Duration = Duration::from_millis(100);
+const ASK_AT_MOST: Duration = Duration::from_secs(1);
 
 /// What full verification compares, and how.
 #[derive(Clone)]
 pub struct FullVerificationSettings {
     /// The tables.
     pub tables: Vec<Mapping>,
-    /// Folder of all projects' results.
-    pub results: PathBuf,
     /// Number of the run.
     pub run: u32,
     /// What to look at.
@@ -39,11 +37,11 @@ pub struct FullVerificationSettings {
 }
 
 /// Compares all columns of all rows while both sides are written to. Differences are a result, not
-/// a failure. A run that is interrupted goes on where it ended.
+/// a failure. What it finds lies at the destination, so that a run that is interrupted goes on where it ended,
+/// on whichever node, and every node can show the results.
 pub struct FullVerification {
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
-    shelf: Arc<Shelf>,
     settings: FullVerificationSettings,
 }
 
@@ -52,20 +50,28 @@ impl FullVerification {
     pub fn new(
         source: Arc<dyn Source>,
         sink: Arc<dyn Sink>,
-        shelf: Arc<Shelf>,
         settings: FullVerificationSettings,
     ) -> Self {
         Self {
             source,
             sink,
-            shelf,
             settings,
         }
     }
 
     async fn plan(&self, context: &Context) -> Result<Verification, Failure> {
         let s = &self.settings;
-        let results = Results::new(&s.results, context.id.project().as_str())?;
+        let results = Results::at(&*self.sink, &context.id)?;
+        let token = ClaimToken {
+            component: context.id.clone(),
+            epoch: context.epoch,
+        };
+        let options = SinkOptions {
+            tables: Arc::default(),
+            lanes: 0,
+        };
+        // Nothing of an earlier owner comes behind what is read from here on.
+        let claim = self.sink.claim(token, options).await?;
         let mut tables: Vec<TablePair> = Vec::new();
         let mut unpaired = Vec::new();
         for (mapping, pair) in load_pairs_each(&*self.source, &*self.sink, &s.tables).await? {
@@ -78,7 +84,7 @@ impl FullVerification {
             source: self.source.clone(),
             sink: self.sink.clone(),
         });
-        let mut plan = Verification::new(results, s.run, tables, sides);
+        let mut plan = Verification::new(results, claim.record_writer()?, s.run, tables, sides);
         plan.scope = s.scope;
         plan.unpaired = unpaired;
         plan.options = s.options.clone();
@@ -86,32 +92,35 @@ impl FullVerification {
         if s.synchronized {
             plan.barrier = Some(Arc::new(AppliedBarrier {
                 source: self.source.clone(),
-                shelf: self.shelf.clone(),
-                project: context.id.project().clone(),
+                sink: self.sink.clone(),
+                incr_sync: ComponentId::new(context.id.project().clone(), ComponentKind::IncrSync),
             }));
         }
         Ok(plan)
     }
 }
 
-/// Waits until incremental synchronization on this node has applied the source's log of now.
+/// Waits until incremental synchronization has applied the source's log of now. The destination tells, so it
+/// does not matter on which node that runs.
 struct AppliedBarrier {
     source: Arc<dyn Source>,
-    shelf: Arc<Shelf>,
-    project: ProjectId,
+    sink: Arc<dyn Sink>,
+    incr_sync: ComponentId,
 }
 
 #[async_trait]
 impl Barrier for AppliedBarrier {
     async fn settled(&self) -> Result<(), Failure> {
         let target = self.source.current_position().await?;
-        let mut applied = self.shelf.applied(&self.project);
-        let reached = |p: &Option<Position>| p.as_ref().is_some_and(|p| *p >= target);
-        applied
-            .wait_for(reached)
-            .await
-            .map(drop)
-            .map_err(|_| Failure::new(codes::store::IO, "incremental synchronization has ended"))
+        let mut wait = ASK_FIRST;
+        loop {
+            let applied = self.sink.applied(&self.incr_sync).await?;
+            if applied.is_some_and(|a| a.watermark.position >= target) {
+                return Ok(());
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(ASK_AT_MOST);
+        }
     }
 }
 
@@ -188,7 +197,8 @@ impl Behavior for FullVerification {
         match ended {
             Ended::Cancelled => Ok(Completion::Stopped),
             Ended::Completed(summary) => {
-                let tables = results.run(self.settings.run)?.tables()?;
+                let run = results.run(self.settings.run).await.map_err(Failure::from)?;
+                let tables = run.tables().await?;
                 let line = words(&summary, &tables);
                 context
                     .reporter
@@ -200,6 +210,6 @@ impl Behavior for FullVerification {
     }
 
     async fn remove(&self, context: &Context) -> Result<(), Failure> {
-        Ok(Results::new(&self.settings.results, context.id.project().as_str())?.remove()?)
+        self.sink.forget(&context.id).await
     }
 }

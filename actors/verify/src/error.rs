@@ -1,27 +1,22 @@
 //! Errors of verification.
 
-use std::path::PathBuf;
-
 use oms_core::{Failure, RowError, TableName, codes};
 use thiserror::Error;
 
 /// Why a verification, or a table of it, ended.
 #[derive(Debug, Error)]
 pub enum VerifyError {
-    /// The results cannot be written or read.
-    #[error("{path}: {cause}")]
-    Folder {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// A file of the results is damaged.
-    #[error("{path}: {detail}")]
+    /// The results cannot be written or read at the destination.
+    #[error(transparent)]
+    Records(Failure),
+    /// A record of the results is damaged.
+    #[error("record {number} of {list}: {detail}")]
     Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Where and how.
+        /// The list.
+        list: String,
+        /// Number in the list.
+        number: u64,
+        /// What is wrong.
         detail: String,
     },
     /// The table cannot be compared.
@@ -67,17 +62,11 @@ pub enum VerifyError {
     Internal(&'static str),
 }
 
-fn is_full(cause: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(cause.kind(), StorageFull | QuotaExceeded)
-}
-
 impl VerifyError {
     /// Whether trying again may help: the run then ends, and continues when it is started again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Database(failure) => failure.is_transient(),
-            Self::Folder { cause, .. } => is_full(cause),
+            Self::Database(failure) | Self::Records(failure) => failure.is_transient(),
             _ => false,
         }
     }
@@ -85,7 +74,7 @@ impl VerifyError {
     /// Whether the whole run ends, not only the table.
     pub(crate) fn ends_run(&self) -> bool {
         match self {
-            Self::Cancelled | Self::Folder { .. } | Self::Damaged { .. } => true,
+            Self::Cancelled | Self::Records(_) | Self::Damaged { .. } => true,
             Self::Database(failure) => failure.is_transient() || failure.is_fenced(),
             _ => false,
         }
@@ -95,10 +84,8 @@ impl VerifyError {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         let code = match &error {
-            VerifyError::Database(_) => codes::verify::INTERNAL,
-            VerifyError::Folder { cause, .. } if is_full(cause) => codes::verify::DISK_FULL,
-            VerifyError::Folder { .. } | VerifyError::Damaged { .. } => codes::verify::RESULTS_UNUSABLE,
-            VerifyError::Unknown(_) => codes::verify::RESULTS_UNUSABLE,
+            VerifyError::Database(_) | VerifyError::Records(_) => codes::verify::INTERNAL,
+            VerifyError::Damaged { .. } | VerifyError::Unknown(_) => codes::verify::RESULTS_UNUSABLE,
             VerifyError::NotComparable { .. } => codes::verify::TABLE_NOT_COMPARABLE,
             VerifyError::TooMany { .. } => codes::verify::TOO_MANY_DIFFERENCES,
             VerifyError::Shape { .. } | VerifyError::Row(_) => codes::schema::DEFINITION_DIFFERS,
@@ -106,6 +93,7 @@ impl From<VerifyError> for Failure {
         };
         match error {
             VerifyError::Database(failure) => failure,
+            VerifyError::Records(failure) => failure.context("the results of the verification"),
             other => Self::new(code, other.to_string()),
         }
     }

@@ -5,7 +5,8 @@
 //! by key on both sides until they agree or are proven.
 //!
 //! * [`Verifier`] runs a verification: workers, chunks, re-checks, progress, resumption;
-//! * [`Results`] keeps what was found, as keys without row values, and reads it back;
+//! * [`Results`] reads back what was found: keys without row values, in records at the destination that every
+//!   node can read;
 //! * [`Inspector`] reads recorded differences again, with values and correction statements.
 //!
 //! The crate knows databases only through [`oms_core::SnapshotReader`].
@@ -30,8 +31,8 @@ pub use inspect::{ColumnValues, InspectedDifference, Inspector, KeyValue, PREAMB
 pub use options::{Pacing, Preset, Scope, VerifyOptions};
 pub use progress::{TableProgress, TableStage, VerifyProgress};
 pub use results::{
-    Difference, DifferenceKey, DifferenceKind, DifferenceReader, Results, RunFolder, RunSummary, TableResult,
-    TableVerdict,
+    Difference, DifferenceKey, DifferenceKind, DifferenceReader, Results, RunResults, RunSummary,
+    TableResult, TableVerdict,
 };
 pub use sides::{Barrier, Pause, Side, Sides, SourceAndSink, TokioPause};
 pub use verifier::{Ended, Verification, Verifier};

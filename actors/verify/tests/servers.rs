@@ -1,19 +1,25 @@
 //! A hundred planted differences in a hundred thousand and some rows of real servers: found, corrected, gone.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use oms_cluster_tests::{Client, Server, ServerKind, ServerOptions};
-use oms_core::{Failure, SnapshotReader, TableName, TablePair, TableSchema};
+use oms_core::{
+    ClaimToken, ComponentId, Epoch, Failure, Sink, SinkOptions, SnapshotReader, TableName, TablePair,
+    TableSchema,
+};
 use oms_mysql::{
     catalog::Catalog,
     connection::{self, Endpoint, Secret, ServerInfo, TlsMode, connect},
+    sink::MysqlSink,
     snapshot::MysqlSnapshotReader,
 };
+use oms_oceanbase::OceanBaseSink;
 use oms_verify::{
-    Ended, Inspector, PREAMBLE, Results, RunSummary, Scope, Side, Sides, Utf8Charsets, Verification, Verifier,
+    Difference, Ended, Inspector, PREAMBLE, Results, RunSummary, Scope, Side, Sides, TableResult,
+    Utf8Charsets, Verification, Verifier,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -134,25 +140,100 @@ async fn definitions(endpoint: &Endpoint, side: connection::Side, database: &str
 }
 
 struct Bed {
-    folder: tempfile::TempDir,
+    kind: ServerKind,
     sides: Arc<Servers>,
     pairs: Vec<TablePair>,
 }
 
 impl Bed {
+    /// As another node would make it: nothing is kept from one to the next.
+    fn sink(&self) -> Arc<dyn Sink> {
+        let endpoint = self.sides.destination.clone();
+        match self.kind {
+            ServerKind::SeekDb => Arc::new(OceanBaseSink::new(endpoint)),
+            _ => Arc::new(MysqlSink::new(endpoint)),
+        }
+    }
+
     fn results(&self) -> Results {
-        Results::new(self.folder.path(), "p").unwrap()
+        Results::at(&*self.sink(), &component()).unwrap()
+    }
+
+    /// A run of a new owner.
+    async fn verifier(&self, run: u32, scope: Scope) -> Verifier {
+        let token = ClaimToken {
+            component: component(),
+            epoch: Epoch(1),
+        };
+        let options = SinkOptions {
+            tables: Arc::default(),
+            lanes: 0,
+        };
+        let claim = self.sink().claim(token, options).await.unwrap();
+        let recorder = claim.record_writer().unwrap();
+        let (tables, sides) = (self.pairs.clone(), self.sides.clone());
+        let mut plan = Verification::new(self.results(), recorder, run, tables, sides);
+        plan.scope = scope;
+        plan.options.recheck_rounds = 1;
+        plan.options.chunk_rows = 2_000;
+        Verifier::new(plan)
     }
 
     async fn verify(&self, run: u32, scope: Scope) -> RunSummary {
-        let mut plan = Verification::new(self.results(), run, self.pairs.clone(), self.sides.clone());
-        plan.scope = scope;
-        plan.options.recheck_rounds = 1;
-        match Verifier::new(plan).run(&CancellationToken::new()).await.unwrap() {
+        let verifier = self.verifier(run, scope).await;
+        match verifier.run(&CancellationToken::new()).await.unwrap() {
             Ended::Completed(summary) => summary,
             Ended::Cancelled => panic!("nobody cancelled"),
         }
     }
+
+    /// Everything that is recorded of a run.
+    async fn recorded(&self, run: u32) -> Vec<(TableResult, Vec<Difference>)> {
+        let run = self.results().run(run).await.unwrap();
+        let mut recorded = Vec::new();
+        for table in run.tables().await.unwrap() {
+            let mut reader = run.differences(&table.source).await.unwrap();
+            recorded.push((table, reader.take(1_000).await.unwrap()));
+        }
+        recorded
+    }
+
+    /// Breaks the run off as a kill does, again and again, and lets other nodes go on. Each breaks off
+    /// when it has compared `rows` more. Returns the rows that each owner read.
+    async fn verify_with_kills(&self, run: u32, rows: u64) -> Vec<u64> {
+        let mut read = Vec::new();
+        loop {
+            let verifier = self.verifier(run, Scope::All).await;
+            let progress = verifier.progress();
+            let compared = async || {
+                let mut first = None;
+                loop {
+                    let now: u64 = progress.tables().iter().map(|t| t.rows).sum();
+                    // Rows of earlier owners are there before the first is read.
+                    let begun = progress.counters.read().rows > 0;
+                    if begun && now >= *first.get_or_insert(now) + rows {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            let never = CancellationToken::new();
+            let ended = tokio::select! {
+                biased;
+                () = compared() => None,
+                ended = verifier.run(&never) => Some(ended.unwrap()),
+            };
+            read.push(progress.counters.read().rows);
+            if let Some(ended) = ended {
+                assert!(matches!(ended, Ended::Completed(_)));
+                return read;
+            }
+        }
+    }
+}
+
+fn component() -> ComponentId {
+    "p_servers.full-verification".parse().unwrap()
 }
 
 async fn planted_differences_are_found_and_corrected(kind: ServerKind) {
@@ -174,18 +255,10 @@ async fn planted_differences_are_found_and_corrected(kind: ServerKind) {
         .zip(to)
         .map(|(s, d)| TablePair::by_name(s, d).unwrap())
         .collect();
-    let bed = Bed {
-        folder: tempfile::tempdir().unwrap(),
-        sides,
-        pairs,
-    };
+    let bed = Bed { kind, sides, pairs };
 
     let clean = bed.verify(1, Scope::All).await;
-    assert!(
-        clean.consistent,
-        "{clean:?} {:?}",
-        bed.results().run(1).unwrap().tables()
-    );
+    assert!(clean.consistent, "{clean:?} {:?}", bed.recorded(1).await);
     assert_eq!(clean.rows, 102_000);
 
     let mut planted = 0;
@@ -259,14 +332,10 @@ async fn planted_differences_are_found_and_corrected(kind: ServerKind) {
     assert_eq!(planted, 100);
 
     let found = bed.verify(2, Scope::All).await;
-    let tables: BTreeMap<String, _> = bed
-        .results()
-        .run(2)
-        .unwrap()
-        .tables()
-        .unwrap()
-        .into_iter()
-        .map(|t| (t.source.table.clone(), t))
+    let recorded = bed.recorded(2).await;
+    let tables: BTreeMap<String, _> = recorded
+        .iter()
+        .map(|(t, _)| (t.source.table.clone(), t.clone()))
         .collect();
     let counts = |table: &str| {
         let t = &tables[table];
@@ -282,14 +351,19 @@ async fn planted_differences_are_found_and_corrected(kind: ServerKind) {
     for statement in PREAMBLE.split_inclusive(';') {
         client.query_drop(statement.trim()).await.unwrap();
     }
-    let run = bed.results().run(2).unwrap();
-    for pair in &bed.pairs {
-        let differences: Vec<_> = run
-            .differences(&pair.source.name)
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap();
-        for shown in inspector.inspect(pair, &differences, true).await.unwrap() {
+    // Owners that are killed find together what one owner finds.
+    let read = bed.verify_with_kills(3, 25_000).await;
+    assert!(read.len() > 2, "it was killed {} times", read.len() - 1);
+    assert_eq!(bed.recorded(3).await, recorded);
+    println!("{kind:?}: rows read by the owners of one run: {read:?}");
+    // Of the tables with a key nothing finished is read again. What was under way in two workers per
+    // side is, and the table without a key from its beginning.
+    let once = 2 * (60_000 + 20_000 + 2_000) + 100;
+    let repeated = read.len() as u64 * (4 * 2 * 2_000 + 2 * 2 * 20_000);
+    assert!(read.iter().sum::<u64>() <= once + repeated);
+    assert_eq!(bed.results().runs().await.unwrap(), [3]);
+    for (pair, (_, differences)) in bed.pairs.iter().zip(&recorded) {
+        for shown in inspector.inspect(pair, differences, true).await.unwrap() {
             let correction = shown.correction.unwrap();
             for statement in correction.lines() {
                 client.query_drop(statement.trim_end_matches(';')).await.unwrap();
@@ -297,10 +371,16 @@ async fn planted_differences_are_found_and_corrected(kind: ServerKind) {
             }
         }
     }
-    let again = bed.verify(3, Scope::Differences { of: 2 }).await;
+    let again = bed.verify(4, Scope::Differences { of: 3 }).await;
     assert!(again.consistent && again.rows < 200, "{again:?}");
-    let all = bed.verify(4, Scope::All).await;
+    let all = bed.verify(5, Scope::All).await;
     assert!(all.consistent && all.rows == 102_000, "{all:?}");
+    bed.sink().forget(&component()).await.unwrap();
+    assert!(bed.results().runs().await.unwrap().is_empty());
+    let left = client
+        .query_count("SELECT COUNT(*) FROM omsnode_meta.record_v1")
+        .await;
+    assert_eq!(left.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,11 +5,7 @@ mod precheck;
 mod schema;
 mod traits;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use oms_actors::{
     Behavior, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
@@ -70,7 +66,7 @@ impl Behaviors {
                 recorded: project.objects.clone(),
                 after_data: component.step() == StepKind::IndexTransfer,
             }),
-            ComponentKind::Store => self.store(id, &source, component, &spec)?,
+            ComponentKind::Store => self.store(id, &source, project, component, &spec)?,
             ComponentKind::FullImport => self.full_import(id, &source, &destination, project, &spec)?,
             ComponentKind::IncrSync => self.incr_sync(id, &source, &destination, project, &spec)?,
             ComponentKind::FullVerification => {
@@ -83,16 +79,18 @@ impl Behaviors {
         &self,
         id: &ComponentId,
         source: &Connector,
+        project: &ProjectRecord,
         component: &ComponentRecord,
         spec: &ProjectSpec,
     ) -> Result<Arc<dyn Behavior>, Failure> {
         let hours = spec.incremental.as_ref().map_or(0, |i| i.retention_hours);
         let settings = StoreSettings {
             dir: self.data_dir.join("store").join(id.project().as_str()),
-            log_id: log_id(id.project().as_str()),
+            log_family: log_family(id.project().as_str()),
             reserve_bytes: self.reserve_bytes,
             retention: Duration::from_secs(u64::from(if hours == 0 { 24 } else { hours }) * 3_600),
             start: position(component.facts.as_ref().map(|f| f.store_start.as_str()))?,
+            applied: position(facts(project, ComponentKind::IncrSync).as_ref().map(|f| f.applied.as_str()))?,
         };
         Ok(Arc::new(Store::new(
             source.source(server_id(id.project().as_str()), partial_rows(spec))?,
@@ -139,15 +137,8 @@ impl Behaviors {
         project: &ProjectRecord,
         spec: &ProjectSpec,
     ) -> Result<Arc<dyn Behavior>, Failure> {
-        let facts = |kind: ComponentKind| {
-            project
-                .components
-                .iter()
-                .find(|c| c.kind == kind.as_str())
-                .and_then(|c| c.facts.clone())
-        };
-        let store = facts(ComponentKind::Store).unwrap_or_default();
-        let import: ComponentFacts = facts(ComponentKind::FullImport).unwrap_or_default();
+        let store = facts(project, ComponentKind::Store).unwrap_or_default();
+        let import = facts(project, ComponentKind::FullImport).unwrap_or_default();
         let start = position(Some(&store.store_start))?.ok_or_else(|| {
             Failure::new(
                 codes::api::INTERNAL,
@@ -236,7 +227,6 @@ impl Behaviors {
         };
         let settings = FullVerificationSettings {
             tables: mappings(project),
-            results: self.results(),
             run,
             scope,
             options,
@@ -244,22 +234,9 @@ impl Behaviors {
             synchronized,
         };
         let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
-        Ok(Arc::new(FullVerification::new(
-            source,
-            destination.sink()?,
-            self.shelf.clone(),
-            settings,
-        )))
+        let sink = destination.sink()?;
+        Ok(Arc::new(FullVerification::new(source, sink, settings)))
     }
-
-    fn results(&self) -> PathBuf {
-        results_folder(&self.data_dir)
-    }
-}
-
-/// Where a node keeps the results of verifications.
-pub(crate) fn results_folder(data_dir: &Path) -> PathBuf {
-    data_dir.join("verify")
 }
 
 /// The tables as full verification numbers and decodes them.
@@ -314,12 +291,16 @@ fn position(text: Option<&str>) -> Result<Option<Position>, Failure> {
     }
 }
 
-/// Identity of a project's change log: its id, spread over 16 bytes.
-fn log_id(project: &str) -> [u8; 16] {
+/// What a component has found so far, under whichever owner.
+fn facts(project: &ProjectRecord, kind: ComponentKind) -> Option<ComponentFacts> {
+    let component = project.components.iter().find(|c| c.kind == kind.as_str())?;
+    component.facts.clone()
+}
+
+/// What the identities of all change logs of a project begin with.
+fn log_family(project: &str) -> [u8; 8] {
     let digest = ring::digest::digest(&ring::digest::SHA256, project.as_bytes());
-    let mut id = [0u8; 16];
-    id.copy_from_slice(digest.as_ref().get(..16).unwrap_or(&[0; 16]));
-    id
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 /// The number under which a project's Store registers as a replica: unlikely to be anybody else's, and the

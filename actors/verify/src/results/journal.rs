@@ -1,17 +1,14 @@
-//! The journal of a table: enough to continue after the last finished chunk.
+//! The journal of a table: enough to continue after the last finished chunk, on any node.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{BufReader, Write as _},
-    path::{Path, PathBuf},
-};
+use std::sync::Arc;
 
-use oms_core::{ChunkRange, Row};
+use oms_core::{ChunkRange, Record, RecordReader, RecordWriter, Row};
 use serde::{Deserialize, Serialize};
 
 use super::{
     difference::{Difference, DifferenceKey, key_text},
-    files::{self, Line, damaged, failed},
+    packing::{self, encode, pack},
+    recorder::put,
 };
 use crate::{Side, VerifyError};
 
@@ -55,18 +52,14 @@ impl DoneChunk {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry {
-    /// First line: by which definitions, and how, the table is compared.
+    /// First: by which definitions, and how, the table is compared.
     Begin { fingerprint: String },
-    /// A chunk is done, and these are its candidates.
-    Chunk {
-        chunk: DoneChunk,
-        generation: u64,
-        candidates: Vec<DifferenceKey>,
-    },
-    /// A candidate was proven; counts with the next `Drained`.
-    Found { difference: Difference },
-    /// All candidates up to this generation are proven or gone.
-    Drained { generation: u64 },
+    /// A chunk is done; its candidates were noted before.
+    Chunk { chunk: DoneChunk },
+    /// Candidates were proven; counts with the next `Drained`.
+    Found { differences: Vec<Difference> },
+    /// All candidates noted in records below this number are proven or gone.
+    Drained { below: u64 },
 }
 
 /// What a journal tells.
@@ -80,118 +73,132 @@ pub(crate) struct JournalState {
     pub(crate) differences: Vec<Difference>,
 }
 
-/// Appends to a table's journal. A line counts when it was written completely; the end of the file
-/// that a crash tore is cut off when the journal is opened again.
+/// Which candidates had been noted at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+/// Appends to a table's journal. Candidates are durable before the chunk that they were found in, and
+/// what became of them before they are removed; so an end anywhere costs work and loses nothing.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    path: PathBuf,
-    file: File,
-    generation: u64,
+    writer: Arc<dyn RecordWriter>,
+    entries: String,
+    candidates: String,
+    next_entry: u64,
+    next_candidates: u64,
 }
 
 impl Journal {
-    /// Opens a table's journal, and begins a new one when there is none or it was written for other
-    /// definitions.
-    pub(crate) fn open(path: &Path, fingerprint: &str) -> Result<(Self, JournalState), VerifyError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed(path))?;
-        let mut reader = BufReader::new(&file);
+    /// Opens a table's journal (lists of entries and of candidates), and begins a new one when there is
+    /// none or it was written for other definitions.
+    pub(crate) async fn open(
+        reader: &dyn RecordReader,
+        writer: Arc<dyn RecordWriter>,
+        [entries, candidates]: [String; 2],
+        fingerprint: &str,
+    ) -> Result<(Self, JournalState), VerifyError> {
+        let mut journal = Self {
+            writer,
+            entries,
+            candidates,
+            next_entry: 0,
+            next_candidates: 0,
+        };
+        let first: Option<Entry> = packing::one(reader, &journal.entries, 0).await?;
+        if !matches!(&first, Some(Entry::Begin { fingerprint: other }) if other == fingerprint) {
+            journal.begin(fingerprint).await?;
+            return Ok((journal, JournalState::default()));
+        }
         let mut state = JournalState::default();
-        let mut waiting: Vec<(u64, Vec<DifferenceKey>)> = Vec::new();
         let mut found = Vec::new();
-        let (mut length, mut generation, mut begun) = (0u64, 0, false);
-        while let Line::Whole(entry, size) = files::next_line::<Entry>(&mut reader).map_err(failed(path))? {
+        let mut below = 0;
+        for (number, entry) in packing::all(reader, &journal.entries, 1).await? {
+            journal.next_entry = number;
             match entry {
-                Entry::Begin { fingerprint: other } if !begun && other == fingerprint => begun = true,
-                _ if !begun => break,
                 Entry::Begin { .. } => {
-                    return Err(damaged(path, format!("a second beginning at byte {length}")));
+                    return Err(VerifyError::Damaged {
+                        list: journal.entries,
+                        number,
+                        detail: "a second beginning".into(),
+                    });
                 }
-                Entry::Chunk {
-                    chunk,
-                    generation: g,
-                    candidates,
-                } => {
-                    state.chunks.push(chunk);
-                    waiting.push((g, candidates));
-                    generation = generation.max(g);
-                }
-                Entry::Found { difference } => found.push(difference),
-                Entry::Drained { generation: g } => {
-                    waiting.retain(|(of, _)| *of > g);
+                Entry::Chunk { chunk } => state.chunks.push(chunk),
+                Entry::Found { differences } => found.extend(differences),
+                Entry::Drained { below: b } => {
+                    below = below.max(b);
                     state.differences.append(&mut found);
-                    generation = generation.max(g + 1);
                 }
             }
-            length += size;
         }
-        drop(reader);
-        if !begun {
-            (state, length, generation) = (JournalState::default(), 0, 0);
-            waiting.clear();
-        }
-        state.candidates = waiting.into_iter().flat_map(|(_, keys)| keys).collect();
-        file.set_len(length).map_err(failed(path))?;
-        drop(file);
-        let file = OpenOptions::new().append(true).open(path).map_err(failed(path))?;
-        let mut journal = Self {
-            path: path.to_owned(),
-            file,
-            generation,
-        };
-        if !begun {
-            journal.append(&[Entry::Begin {
-                fingerprint: fingerprint.to_owned(),
-            }])?;
+        journal.next_entry += 1;
+        journal.next_candidates = below;
+        let noted: Vec<(u64, Vec<DifferenceKey>)> = packing::all(reader, &journal.candidates, below).await?;
+        for (number, keys) in noted {
+            journal.next_candidates = number + 1;
+            state.candidates.extend(keys);
         }
         Ok((journal, state))
     }
 
-    fn append(&mut self, entries: &[Entry]) -> Result<(), VerifyError> {
-        let mut bytes = Vec::new();
-        for entry in entries {
-            let line = files::line(entry).map_err(|e| failed(&self.path)(e.into()))?;
-            bytes.extend_from_slice(&line);
+    async fn begin(&mut self, fingerprint: &str) -> Result<(), VerifyError> {
+        // Its first entry goes first, so that an interrupted removal leaves what is removed again.
+        for list in [&self.entries, &self.candidates] {
+            let removed = self.writer.remove_below(list, u64::MAX).await;
+            removed.map_err(VerifyError::Records)?;
         }
-        // One write: a crash of the process leaves all of it or a torn end.
-        self.file.write_all(&bytes).map_err(failed(&self.path))
+        let fingerprint = fingerprint.to_owned();
+        self.append(Vec::new(), &[Entry::Begin { fingerprint }]).await
+    }
+
+    /// Appends entries behind other records.
+    async fn append(&mut self, mut records: Vec<Record>, entries: &[Entry]) -> Result<(), VerifyError> {
+        for entry in entries {
+            records.push(Record {
+                list: self.entries.clone(),
+                number: self.next_entry,
+                content: encode(entry)?,
+            });
+            self.next_entry += 1;
+        }
+        put(self.writer.as_ref(), &records).await
     }
 
     /// Notes a chunk with its candidates.
-    pub(crate) fn chunk(
+    pub(crate) async fn chunk(
         &mut self,
         chunk: &DoneChunk,
-        candidates: Vec<DifferenceKey>,
+        candidates: &[DifferenceKey],
     ) -> Result<(), VerifyError> {
-        let generation = self.generation;
-        self.append(&[Entry::Chunk {
-            chunk: chunk.clone(),
-            generation,
-            candidates,
-        }])
+        let mut records = Vec::new();
+        for content in pack(candidates)? {
+            records.push(Record {
+                list: self.candidates.clone(),
+                number: self.next_candidates,
+                content,
+            });
+            self.next_candidates += 1;
+        }
+        let chunk = chunk.clone();
+        self.append(records, &[Entry::Chunk { chunk }]).await
     }
 
-    /// Candidates noted from now on are of a new generation; returns the one that ended.
-    pub(crate) fn next_generation(&mut self) -> u64 {
-        let ended = self.generation;
-        self.generation += 1;
-        ended
+    /// The candidates noted so far.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.next_candidates)
     }
 
-    /// Notes what became of the candidates of a generation and all before it.
-    pub(crate) fn drained(&mut self, generation: u64, found: &[Difference]) -> Result<(), VerifyError> {
-        let mut entries: Vec<Entry> = found
-            .iter()
-            .map(|d| Entry::Found {
-                difference: d.clone(),
-            })
-            .collect();
-        entries.push(Entry::Drained { generation });
-        self.append(&entries)
+    /// Notes what became of the candidates up to the mark, and forgets them.
+    pub(crate) async fn drained(&mut self, mark: Mark, found: &[Difference]) -> Result<(), VerifyError> {
+        let mut entries = Vec::new();
+        // Some 25 KiB each: keys of usual size.
+        for part in found.chunks(100) {
+            entries.push(Entry::Found {
+                differences: part.to_vec(),
+            });
+        }
+        entries.push(Entry::Drained { below: mark.0 });
+        self.append(Vec::new(), &entries).await?;
+        let removed = self.writer.remove_below(&self.candidates, mark.0).await;
+        removed.map_err(VerifyError::Records)
     }
 }

@@ -1,20 +1,24 @@
-//! What was found, on disk: `<root>/<project>/<run>/`.
+//! What was found, in records that the component keeps at the destination.
 //!
-//! | File | Content |
+//! | List | Content |
 //! |---|---|
-//! | `run.json` | number, scope and tables of the run; written first |
-//! | `<table>.journal` | chunks done, candidates, proven differences: for resuming; removed at the end |
-//! | `<table>.differences` | one difference per line: kind and key, no row values |
-//! | `<table>.json` | the table's result; it is complete when this file is there |
-//! | `summary.json` | the run's result; the run is complete when this file is there |
+//! | `runs` | the runs, by number: scope and how many tables; written when the tables are named |
+//! | `<run>/tables` | names of the tables |
+//! | `<run>/journal/<table>` | chunks done, proven differences: for resuming; removed at the end |
+//! | `<run>/candidates/<table>` | keys to be read again; removed when they were |
+//! | `<run>/differences/<table>` | kind and key of each difference, no row values |
+//! | `<run>/result` | the tables' results, by table; a table is complete when its result is there |
+//! | `runs/done` | the runs' results, by number; a run is complete when its result is there |
 
 mod difference;
-mod files;
-mod folder;
 mod journal;
+mod packing;
+mod recorder;
+mod run;
 mod table_result;
 
 pub use difference::{Difference, DifferenceKey, DifferenceKind};
-pub use folder::{DifferenceReader, Results, RunFolder};
 pub(crate) use journal::{DoneChunk, Journal, JournalState};
+pub(crate) use recorder::Recorder;
+pub use run::{DifferenceReader, Results, RunResults};
 pub use table_result::{RunSummary, TableResult, TableVerdict};

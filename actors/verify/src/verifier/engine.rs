@@ -17,7 +17,8 @@ use super::{
     table_run::{Step, TableRun},
 };
 use crate::{
-    DifferenceKey, RunFolder, RunSummary, Scope, TableResult, TableVerdict, VerifyError, VerifyProgress,
+    DifferenceKey, RunResults, RunSummary, Scope, TableResult, TableVerdict, VerifyError, VerifyProgress,
+    results::Recorder,
     scan::{Pace, Readers},
 };
 
@@ -74,7 +75,8 @@ pub(super) async fn run(
     progress: &Arc<VerifyProgress>,
     cancel: &CancellationToken,
 ) -> Result<RunSummary, VerifyError> {
-    let (folder, chosen) = begin(plan)?;
+    let (recorder, chosen) = begin(plan).await?;
+    let ended: Vec<TableResult> = recorder.results().tables().await?;
     let pace = Arc::new(Pace::new(plan.options.pacing, progress.clone()));
     let (sender, receiver) = mpsc::channel(chosen.len().max(1));
     let mut slots = Vec::new();
@@ -87,27 +89,28 @@ pub(super) async fn run(
             Chosen::Refused(..) => 0,
         };
         let cell = progress.add_table(source.clone(), destination.clone(), estimate);
-        if let Some(result) = folder.table_result(number)? {
-            cell.end(result);
+        let known = ended.get(number);
+        if let Some(result) = known.filter(|t| t.verdict != TableVerdict::Unfinished) {
+            cell.end(result.clone());
             continue;
         }
-        let refuse = |error: VerifyError| -> Result<(), VerifyError> {
+        let refuse = async |error: VerifyError| -> Result<(), VerifyError> {
             let failure = error.into();
             let result = failed(TableResult::unfinished(source, destination), &failure);
-            folder.end_table(number, &result, &[])?;
+            recorder.end_table(number, &result, &[]).await?;
             cell.end(result);
             Ok(())
         };
         match table {
             Chosen::Refused(_, _, failure) => {
                 let copy = oms_core::Failure::new(failure.code(), failure.detail().to_owned());
-                refuse(VerifyError::Database(copy))?;
+                refuse(VerifyError::Database(copy)).await?;
             }
             Chosen::Pair(pair, recorded) => {
                 let opened = TableRun::open(
                     number,
                     plan.clone(),
-                    folder.clone(),
+                    recorder.clone(),
                     pair,
                     cell.clone(),
                     pace.clone(),
@@ -128,7 +131,7 @@ pub(super) async fn run(
                         });
                     }
                     Err(error) if error.ends_run() => return Err(error),
-                    Err(error) => refuse(error)?,
+                    Err(error) => refuse(error).await?,
                 }
             }
         }
@@ -146,8 +149,8 @@ pub(super) async fn run(
     };
     workers.shutdown().await;
     outcome?;
-    let summary = RunSummary::of(plan.run, plan.scope, &folder.tables()?);
-    folder.end(&summary)?;
+    let summary = RunSummary::of(plan.run, plan.scope, &recorder.results().tables().await?);
+    recorder.end(&summary).await?;
     Ok(summary)
 }
 
@@ -229,13 +232,7 @@ async fn end_table(plan: &Verification, run: Arc<TableRun>) -> Result<(), Verify
         Err(error) if error.ends_run() => return Err(error),
         Err(error) => run.fail(error),
     }
-    // Files are synced: not on a thread that others wait for.
-    let ended = tokio::task::spawn_blocking(move || run.end()).await;
-    match ended {
-        Ok(result) => result.map(|_| ()),
-        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-        Err(_) => Err(VerifyError::Cancelled),
-    }
+    run.end().await.map(drop)
 }
 
 /// A table of this run.
@@ -254,8 +251,8 @@ impl Chosen {
     }
 }
 
-/// Opens the run's folder and chooses the tables of its scope.
-fn begin(plan: &Verification) -> Result<(RunFolder, Vec<Chosen>), VerifyError> {
+/// Begins or takes up the run, and chooses the tables of its scope.
+async fn begin(plan: &Verification) -> Result<(Recorder, Vec<Chosen>), VerifyError> {
     let all = plan.tables.iter().map(|pair| Chosen::Pair(pair.clone(), None));
     let refused = plan
         .unpaired
@@ -271,15 +268,16 @@ fn begin(plan: &Verification) -> Result<(RunFolder, Vec<Chosen>), VerifyError> {
     match of {
         None => chosen.extend(all),
         Some(of) => {
-            let earlier = plan.results.run(of)?;
-            let verdicts = verdicts(plan, &earlier)?;
+            let earlier = plan.results.run(of).await?;
+            let verdicts = verdicts(plan, &earlier).await?;
             for table in all {
                 let (source, _) = table.names();
                 match (verdicts.get(&source), table) {
                     (Some(TableVerdict::Consistent), _) => {}
                     (Some(TableVerdict::Different), Chosen::Pair(pair, _)) if only_recorded => {
-                        let keys = earlier.differences(&source)?.map(|d| d.map(|d| d.key));
-                        chosen.push(Chosen::Pair(pair, Some(keys.collect::<Result<_, _>>()?)));
+                        let found = earlier.differences(&source).await?.take(usize::MAX).await?;
+                        let keys = found.into_iter().map(|d| d.key).collect();
+                        chosen.push(Chosen::Pair(pair, Some(keys)));
                     }
                     (_, table) => chosen.push(table),
                 }
@@ -287,20 +285,24 @@ fn begin(plan: &Verification) -> Result<(RunFolder, Vec<Chosen>), VerifyError> {
         }
     }
     let names = chosen.iter().map(Chosen::names).collect();
-    Ok((plan.results.begin(plan.run, plan.scope, names)?, chosen))
+    let recorder = Recorder::begin(&plan.results, plan.recorder.clone(), plan.run, plan.scope, names).await?;
+    Ok((recorder, chosen))
 }
 
 /// How tables ended last: in this run, or, where it did not look at them, in the runs it followed.
-fn verdicts(plan: &Verification, last: &RunFolder) -> Result<HashMap<TableName, TableVerdict>, VerifyError> {
+async fn verdicts(
+    plan: &Verification,
+    last: &RunResults,
+) -> Result<HashMap<TableName, TableVerdict>, VerifyError> {
     let mut verdicts = HashMap::new();
     let mut run = last.clone();
     loop {
-        for table in run.tables()? {
+        for table in run.tables().await? {
             verdicts.entry(table.source).or_insert(table.verdict);
         }
         match run.scope() {
             Scope::TablesWithDifferences { of } | Scope::Differences { of } if of < run.number() => {
-                run = plan.results.run(of)?;
+                run = plan.results.run(of).await?;
             }
             _ => return Ok(verdicts),
         }

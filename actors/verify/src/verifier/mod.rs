@@ -5,7 +5,7 @@ mod table_run;
 
 use std::sync::Arc;
 
-use oms_core::{Failure, TableName, TablePair};
+use oms_core::{Failure, RecordWriter, TableName, TablePair};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,8 +16,10 @@ use crate::{
 /// What to verify, and how.
 #[derive(Clone)]
 pub struct Verification {
-    /// Where results are kept.
+    /// Where results are read, also those of earlier runs.
     pub results: Results,
+    /// Writes results, under the claim of the component that [`Self::results`] belongs to.
+    pub recorder: Arc<dyn RecordWriter>,
     /// Number of the run, from 1. Starting a number again that has begun continues it.
     pub run: u32,
     /// What to look at.
@@ -41,9 +43,16 @@ pub struct Verification {
 
 impl Verification {
     /// All rows of the tables, with default settings, UTF-8 only and no barrier.
-    pub fn new(results: Results, run: u32, tables: Vec<TablePair>, sides: Arc<dyn Sides>) -> Self {
+    pub fn new(
+        results: Results,
+        recorder: Arc<dyn RecordWriter>,
+        run: u32,
+        tables: Vec<TablePair>,
+        sides: Arc<dyn Sides>,
+    ) -> Self {
         Self {
             results,
+            recorder,
             run,
             scope: Scope::All,
             tables,
@@ -94,7 +103,8 @@ impl Verifier {
     ///
     /// # Errors
     /// Transient failures of the databases, which end the run so that the caller decides when to
-    /// start it again (the finished chunks stay); a results folder that cannot be used.
+    /// start it again (the finished chunks stay); records that cannot be read or written; `OMS-APPLY-0004` when a newer
+    /// owner of the component has claimed the destination.
     pub async fn run(&self, cancel: &CancellationToken) -> Result<Ended, Failure> {
         match engine::run(&self.plan, &self.progress, cancel).await {
             Ok(summary) => Ok(Ended::Completed(summary)),

@@ -9,11 +9,10 @@ use oms_core::{Failure, TablePair};
 
 use super::{Verification, failed};
 use crate::{
-    Difference, DifferenceKey, DifferenceKind, RunFolder, Side, TableResult, TableStage, TableVerdict,
-    VerifyError,
+    Difference, DifferenceKey, DifferenceKind, Side, TableResult, TableStage, TableVerdict, VerifyError,
     compare::TableRule,
     progress::TableCell,
-    results::{DoneChunk, Journal, JournalState},
+    results::{DoneChunk, Journal, JournalState, Recorder},
     scan::{
         ChunkOutcome, Cursor, NextChunk, Pace, Plan, Readers, Recheck, Rounds, Scanned, compare_multisets,
         scan,
@@ -37,13 +36,16 @@ enum Mode {
 pub(super) struct TableRun {
     number: usize,
     plan: Arc<Verification>,
-    folder: RunFolder,
+    recorder: Recorder,
     rule: TableRule,
     pub(super) cell: Arc<TableCell>,
     pace: Arc<Pace>,
     recorded: Option<Vec<DifferenceKey>>,
     /// Held while a chunk is planned, and while candidates are re-checked in the middle of a scan.
     cursor: tokio::sync::Mutex<Cursor>,
+    /// Locked before `inner`. Held while an entry is made, so that what is in memory and what is noted
+    /// change in the same order. `None`: the table has none, or has ended.
+    journal: tokio::sync::Mutex<Option<Journal>>,
     inner: Mutex<Inner>,
 }
 
@@ -51,7 +53,6 @@ struct Inner {
     mode: Mode,
     /// Raised when the table starts over; chunks of before do not count.
     attempt: u32,
-    journal: Option<Journal>,
     candidates: BTreeMap<Vec<u8>, DifferenceKey>,
     found: BTreeMap<Vec<u8>, Difference>,
     rows: u64,
@@ -72,7 +73,7 @@ impl TableRun {
     pub(super) fn open(
         number: usize,
         plan: Arc<Verification>,
-        folder: RunFolder,
+        recorder: Recorder,
         pair: TablePair,
         cell: Arc<TableCell>,
         pace: Arc<Pace>,
@@ -89,16 +90,16 @@ impl TableRun {
         let run = Self {
             number,
             plan,
-            folder,
+            recorder,
             rule,
             cell,
             pace,
             recorded,
             cursor: tokio::sync::Mutex::new(Cursor::exhausted()),
+            journal: tokio::sync::Mutex::new(None),
             inner: Mutex::new(Inner {
                 mode,
                 attempt: 0,
-                journal: None,
                 candidates: BTreeMap::new(),
                 found: BTreeMap::new(),
                 rows: 0,
@@ -111,23 +112,26 @@ impl TableRun {
     /// Reads what an interrupted run left and decides where to go on. `true`: there are chunks.
     pub(super) async fn resume(&self) -> Result<bool, VerifyError> {
         let mut cursor = self.cursor.lock().await;
-        *cursor = self.restart()?;
+        *cursor = self.restart().await?;
         Ok(!cursor.is_exhausted())
     }
 
-    fn restart(&self) -> Result<Cursor, VerifyError> {
-        let mut inner = self.lock();
-        inner.candidates.clear();
-        inner.found.clear();
-        inner.rows = 0;
-        if inner.mode == Mode::Multiset {
+    async fn restart(&self) -> Result<Cursor, VerifyError> {
+        let mut journal = self.journal.lock().await;
+        let mode = {
+            let mut inner = self.lock();
+            inner.candidates.clear();
+            inner.found.clear();
+            inner.rows = 0;
+            inner.mode
+        };
+        if mode == Mode::Multiset {
             return Ok(Cursor::exhausted());
         }
-        // The old journal is closed before it is opened again.
-        inner.journal = None;
-        let fingerprint = format!("{} {:?}", self.rule.fingerprint(), inner.mode);
-        let (journal, state) = self.folder.journal(self.number, &fingerprint)?;
-        inner.journal = Some(journal);
+        let fingerprint = format!("{} {mode:?}", self.rule.fingerprint());
+        let (opened, state) = self.recorder.journal(self.number, &fingerprint).await?;
+        *journal = Some(opened);
+        let mut inner = self.lock();
         let JournalState {
             chunks,
             candidates,
@@ -243,7 +247,7 @@ impl TableRun {
                 return Ok(Step::Worked);
             }
         };
-        if self.record(&chunk, attempt, outcome)? {
+        if self.record(&chunk, attempt, outcome).await? {
             self.drain(readers, true).await?;
         }
         Ok(Step::Worked)
@@ -261,21 +265,27 @@ impl TableRun {
             inner.mode = Mode::LookUp;
         }
         tracing::info!(table = %self.rule.pair.source.name, "keys are ordered differently: looking keys up");
-        *cursor = self.restart()?;
+        *cursor = self.restart().await?;
         Ok(())
     }
 
     /// Notes a chunk. `true`: too many candidates have gathered.
-    fn record(&self, chunk: &NextChunk, attempt: u32, outcome: ChunkOutcome) -> Result<bool, VerifyError> {
-        let mut inner = self.lock();
-        if inner.attempt != attempt {
-            return Ok(false);
-        }
+    async fn record(
+        &self,
+        chunk: &NextChunk,
+        attempt: u32,
+        outcome: ChunkOutcome,
+    ) -> Result<bool, VerifyError> {
         let mut done = DoneChunk::new(chunk.side, chunk.number, &chunk.range);
         (done.rows, done.bytes) = (outcome.rows, outcome.bytes);
-        if let Some(journal) = &mut inner.journal {
-            journal.chunk(&done, outcome.candidates.clone())?;
+        let mut journal = self.journal.lock().await;
+        if self.lock().attempt != attempt {
+            return Ok(false);
         }
+        if let Some(journal) = journal.as_mut() {
+            journal.chunk(&done, &outcome.candidates).await?;
+        }
+        let mut inner = self.lock();
         inner.rows += outcome.rows;
         self.cell.add_rows(outcome.rows);
         self.pace.count_chunk();
@@ -288,12 +298,13 @@ impl TableRun {
     async fn drain(&self, readers: &mut Readers, in_scan: bool) -> Result<(), VerifyError> {
         let Some(key) = &self.rule.key else { return Ok(()) };
         let _planning = self.cursor.lock().await;
-        let (candidates, generation, room) = {
+        let (candidates, mark, room) = {
+            let journal = self.journal.lock().await;
             let mut inner = self.lock();
             if in_scan && inner.candidates.len() <= self.plan.options.max_candidates {
                 return Ok(());
             }
-            let generation = inner.journal.as_mut().map(Journal::next_generation);
+            let mark = journal.as_ref().map(Journal::mark);
             let candidates: Vec<DifferenceKey> =
                 std::mem::take(&mut inner.candidates).into_values().collect();
             let room = self
@@ -301,7 +312,7 @@ impl TableRun {
                 .options
                 .max_differences
                 .saturating_sub(inner.found.len() as u64);
-            (candidates, generation, room)
+            (candidates, mark, room)
         };
         if candidates.is_empty() {
             return Ok(());
@@ -314,10 +325,10 @@ impl TableRun {
             rounds: self.rounds(),
         };
         let real = recheck.run(readers, candidates, room).await?;
-        let mut inner = self.lock();
-        if let (Some(journal), Some(generation)) = (&mut inner.journal, generation) {
-            journal.drained(generation, &real)?;
+        if let (Some(journal), Some(mark)) = (self.journal.lock().await.as_mut(), mark) {
+            journal.drained(mark, &real).await?;
         }
+        let mut inner = self.lock();
         for difference in real {
             inner.found.insert(self.identity(&difference.key), difference);
         }
@@ -391,8 +402,18 @@ impl TableRun {
     }
 
     /// Writes the table's result.
-    pub(super) fn end(&self) -> Result<TableResult, VerifyError> {
-        let mut inner = self.lock();
+    pub(super) async fn end(&self) -> Result<TableResult, VerifyError> {
+        *self.journal.lock().await = None;
+        let (result, differences) = self.outcome();
+        self.recorder
+            .end_table(self.number, &result, &differences)
+            .await?;
+        self.cell.end(result.clone());
+        Ok(result)
+    }
+
+    fn outcome(&self) -> (TableResult, Vec<Difference>) {
+        let inner = self.lock();
         let pair = &self.rule.pair;
         let mut result = TableResult::unfinished(pair.source.name.clone(), pair.destination.name.clone());
         result.rows = inner.rows;
@@ -413,10 +434,6 @@ impl TableRun {
         if let Some(failure) = &inner.error {
             result = failed(result, failure);
         }
-        let differences: Vec<Difference> = inner.found.values().cloned().collect();
-        inner.journal = None;
-        self.folder.end_table(self.number, &result, &differences)?;
-        self.cell.end(result.clone());
-        Ok(result)
+        (result, inner.found.values().cloned().collect())
     }
 }

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use oms_core::{Column, ColumnType, Key, KeyPart, Row, RowBuilder, TableName, TablePair, TableSchema, Value};
+use oms_core::{
+    Column, ColumnType, ComponentId, Key, KeyPart, Row, RowBuilder, TableName, TablePair, TableSchema, Value,
+    testing::MemoryRecords,
+};
 use oms_verify::{
     Barrier, Difference, DifferenceKey, DifferenceKind, Ended, Results, RunSummary, Scope, TableResult,
     Verification, Verifier, VerifyOptions,
@@ -325,17 +328,24 @@ impl oms_verify::Charsets for Latin1 {
     }
 }
 
-pub(crate) fn results(folder: &tempfile::TempDir) -> Results {
-    Results::new(folder.path(), "p").unwrap()
+pub(crate) fn component() -> ComponentId {
+    "p_test.full-verification".parse().unwrap()
 }
 
+pub(crate) fn results(records: &MemoryRecords) -> Results {
+    Results::new(records.reader(&component()))
+}
+
+/// A run of a new owner.
 pub(crate) fn verification(
-    folder: &tempfile::TempDir,
+    records: &MemoryRecords,
     world: &World,
     pairs: Vec<TablePair>,
     setup: &Setup,
 ) -> Verification {
-    let mut plan = Verification::new(results(folder), setup.run, pairs, Arc::new(world.clone()));
+    let recorder = records.claim(&component());
+    let sides = Arc::new(world.clone());
+    let mut plan = Verification::new(results(records), recorder, setup.run, pairs, sides);
     plan.options = setup.options.clone();
     plan.scope = setup.scope;
     plan.charsets = Arc::new(Latin1);
@@ -346,32 +356,27 @@ pub(crate) fn verification(
 
 /// Runs to the end.
 pub(crate) async fn verify(
-    folder: &tempfile::TempDir,
+    records: &MemoryRecords,
     world: &World,
     pairs: Vec<TablePair>,
     setup: &Setup,
 ) -> (RunSummary, Vec<(TableResult, Vec<Difference>)>) {
-    let verifier = Verifier::new(verification(folder, world, pairs, setup));
+    let verifier = Verifier::new(verification(records, world, pairs, setup));
     let Ended::Completed(summary) = verifier.run(&CancellationToken::new()).await.unwrap() else {
         panic!("it was not cancelled")
     };
-    (summary, outcome(folder, setup.run))
+    (summary, outcome(records, setup.run).await)
 }
 
-pub(crate) fn outcome(folder: &tempfile::TempDir, run: u32) -> Vec<(TableResult, Vec<Difference>)> {
-    let run = results(folder).run(run).unwrap();
-    let tables = run.tables().unwrap();
-    tables
-        .into_iter()
-        .map(|t| {
-            let differences = run
-                .differences(&t.source)
-                .unwrap()
-                .collect::<Result<_, _>>()
-                .unwrap();
-            (t, differences)
-        })
-        .collect()
+pub(crate) async fn outcome(records: &MemoryRecords, run: u32) -> Vec<(TableResult, Vec<Difference>)> {
+    let run = results(records).run(run).await.unwrap();
+    let mut outcome = Vec::new();
+    for table in run.tables().await.unwrap() {
+        let mut reader = run.differences(&table.source).await.unwrap();
+        let differences = reader.take(usize::MAX).await.unwrap();
+        outcome.push((table, differences));
+    }
+    outcome
 }
 
 pub(crate) fn rng(seed: u64) -> StdRng {

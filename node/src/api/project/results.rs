@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use oms_actors::{Mapping, load_pairs_each};
-use oms_core::{Failure, TablePair, codes};
+use oms_core::{ComponentId, ComponentKind, Failure, TablePair, codes};
 use oms_proto::v1::{
     ColumnDifference, ColumnValue, Difference, DifferenceKind, ListDifferencesRequest, PartialRows,
 };
+use oms_types::ProjectId;
 use oms_verify::{
     Difference as Recorded, DifferenceKind as Kind, InspectedDifference, Inspector, KeyValue, PREAMBLE,
-    Results, RunFolder, SourceAndSink,
+    Results, RunResults, SourceAndSink,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -19,7 +20,7 @@ use tonic::Status;
 use super::{Projects, Streaming, find, public};
 use crate::{
     api::status,
-    behaviors::{mappings, results_folder, server_charsets},
+    behaviors::{mappings, server_charsets},
     connectors::Connector,
 };
 
@@ -28,7 +29,7 @@ const BATCH: usize = 100;
 
 /// Sends the differences of the chosen tables, batch by batch.
 struct Listing {
-    run: RunFolder,
+    run: RunResults,
     inspector: Inspector,
     tables: Vec<(Mapping, Result<TablePair, Failure>)>,
     request: ListDifferencesRequest,
@@ -43,22 +44,22 @@ impl Projects {
         let state = self.0.metadata.latest().await?;
         let record = find(&state, &request.project)?;
         let project = public(record)?;
-        let results = Results::new(&results_folder(&self.0.data_dir), &project.id)?;
-        let latest = blocking({
-            let results = results.clone();
-            move || results.runs().map_err(Failure::from)
-        })
-        .await?;
-        let Some(number) = latest.last().copied() else {
-            return Err(Failure::new(
-                codes::api::NOT_FOUND,
-                "no verification has run on this node yet",
-            ));
-        };
-        let run = blocking(move || results.run(number).map_err(Failure::from)).await?;
         let source =
             Connector::of(&state, &self.0.vault, &record.source_id)?.source(0, PartialRows::Refuse)?;
         let sink = Connector::of(&state, &self.0.vault, &record.destination_id)?.sink()?;
+        let id: ProjectId = project
+            .id
+            .parse()
+            .map_err(|e| Failure::new(codes::api::INTERNAL, format!("{}: {e}", project.id)))?;
+        // The destination keeps the results, so it does not matter which node is asked.
+        let results = Results::at(&*sink, &ComponentId::new(id, ComponentKind::FullVerification))?;
+        let Some(number) = results.runs().await?.last().copied() else {
+            return Err(Failure::new(
+                codes::api::NOT_FOUND,
+                format!("no verification of project {:?} has begun yet", request.project),
+            ));
+        };
+        let run = results.run(number).await?;
         let wanted: Vec<Mapping> = mappings(record)
             .into_iter()
             .filter(|m| request.database.is_empty() || m.source.database == request.database)
@@ -102,26 +103,17 @@ impl Listing {
         let mut preamble = self.request.with_correction;
         for (mapping, pair) in &self.tables {
             let Ok(pair) = pair else { continue };
-            let name = mapping.source.clone();
-            let mut reader = {
-                let run = self.run.clone();
-                match blocking(move || run.differences(&name).map_err(Failure::from)).await {
-                    Ok(reader) => reader,
-                    // Not part of the last run, for example of a repetition of a few tables.
-                    Err(_) => continue,
-                }
-            };
+            if !self.run.holds(&mapping.source) {
+                // Not part of the last run, for example of a repetition of a few tables.
+                continue;
+            }
+            let mut reader = self.run.differences(&mapping.source).await?;
             loop {
                 let room = usize::try_from(left).unwrap_or(usize::MAX).min(BATCH);
                 if room == 0 {
                     return Ok(());
                 }
-                let (back, batch) = blocking(move || {
-                    let batch: Result<Vec<Recorded>, _> = reader.by_ref().take(room).collect();
-                    batch.map(|b| (reader, b)).map_err(Failure::from)
-                })
-                .await?;
-                reader = back;
+                let batch = reader.take(room).await?;
                 if batch.is_empty() {
                     break;
                 }
@@ -215,16 +207,4 @@ fn kind_of(kind: Kind) -> DifferenceKind {
         Kind::DestinationOnly => DifferenceKind::DestinationOnly,
         Kind::Mismatched => DifferenceKind::Mismatched,
     }
-}
-
-/// Short file operations, off the threads that serve calls.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| {
-        Err(Failure::new(
-            codes::api::INTERNAL,
-            format!("reading results broke off: {e}"),
-        ))
-    })
 }

@@ -10,13 +10,10 @@ area! {
     TABLE_NOT_COMPARABLE = "OMS-VERIFY-0003", StopAndAsk, "the table cannot be compared",
         "Columns that exist at one side only, or types without a common meaning.",
         "Map or exclude the columns.";
-    RESULTS_UNUSABLE = "OMS-VERIFY-0004", StopAndAsk, "the results folder cannot be used",
-        "The folder that verification results are kept in cannot be read or written, a file in it is damaged, or what was asked for is not there.",
-        "Make room and check permissions; if a file is damaged, verify again: each run has a folder of its own.";
+    RESULTS_UNUSABLE = "OMS-VERIFY-0004", StopAndAsk, "the results of the verification cannot be used",
+        "The destination cannot keep results, a record of them in its hidden database is damaged, or what was asked for is not there.",
+        "Verify again: each run has records of its own.";
     INTERNAL = "OMS-VERIFY-0005", Bug, "verification met an impossible state",
         "An invariant of verification was broken.",
         "Report it with the component's log.";
-    DISK_FULL = "OMS-VERIFY-0006", Retry, "no room for the results of a verification",
-        "The disk of the node's data folder is full.",
-        "Free space; the verification goes on where it was.";
 }

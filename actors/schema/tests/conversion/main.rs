@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod case;
+mod columns;
 mod corpus;
+mod keys;
 mod plans;
-mod rewrites;
+mod refusals;
 mod support;
+mod tables;

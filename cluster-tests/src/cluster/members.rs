@@ -101,14 +101,7 @@ impl NodeCluster {
     /// it answers.
     pub async fn add(&mut self, place: Place) -> anyhow::Result<u8> {
         let admission = match self.running().first() {
-            Some(member) => {
-                let member = self.node(*member);
-                Some(Admission {
-                    member: member.advertised().to_owned(),
-                    token: create_token(member, 0, 1).await?,
-                    witness: place.witness,
-                })
-            }
+            Some(member) => Some(self.admission(*member, place.witness).await?),
             None => None,
         };
         let number = self.settle(place).await?;
@@ -129,6 +122,37 @@ impl NodeCluster {
         let pid = node.pid().context("the node was just started")?;
         self.lan.moved_in(number, pid);
         Ok(())
+    }
+
+    /// Starts a settled node that shall not get into the cluster, and waits for its end: what it wrote to standard error.
+    pub async fn refused(&mut self, number: u8, admission: Option<&Admission>) -> anyhow::Result<String> {
+        let before = self.node(number).log().len();
+        self.start_unready(number, admission)?;
+        let node = self.node_mut(number);
+        let status = node.wait_exit(PATIENCE).await?;
+        let log = node.log().split_off(before);
+        ensure!(!status.success(), "the node ended in good order:\n{log}");
+        Ok(log)
+    }
+
+    /// A token's secret, asked from a node.
+    pub async fn token(&self, asked: u8, valid_seconds: u64, uses: u32) -> anyhow::Result<String> {
+        let request = CreateTokenRequest {
+            valid_seconds,
+            uses,
+            remarks: String::new(),
+        };
+        let mut client = self.node(asked).tokens().await?;
+        Ok(client.create_token(request).await?.into_inner().secret)
+    }
+
+    /// What a node needs to join through another one, with a token of its own.
+    pub async fn admission(&self, member: u8, witness: bool) -> anyhow::Result<Admission> {
+        Ok(Admission {
+            member: self.node(member).advertised().to_owned(),
+            token: self.token(member, 0, 1).await?,
+            witness,
+        })
     }
 
     /// A cluster of these places whose nodes are all online and which has as many voters as that allows.
@@ -353,15 +377,4 @@ impl NodeCluster {
         };
         self.nodes.iter().map(part).collect::<Vec<_>>().join("\n")
     }
-}
-
-/// A token's secret, asked from a node. Zero seconds and zero uses: the default.
-pub(crate) async fn create_token(node: &OmsNode, valid_seconds: u64, uses: u32) -> anyhow::Result<String> {
-    let request = CreateTokenRequest {
-        valid_seconds,
-        uses,
-        remarks: String::new(),
-    };
-    let mut client = node.tokens().await?;
-    Ok(client.create_token(request).await?.into_inner().secret)
 }

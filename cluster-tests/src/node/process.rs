@@ -101,6 +101,11 @@ impl OmsNode {
         &self.home.advertise
     }
 
+    /// Others are told to reach it at this address, from its next start on.
+    pub fn advertise(&mut self, address: &str) {
+        self.home.advertise = address.to_owned();
+    }
+
     /// Where it lives.
     pub fn home(&self) -> &Home {
         &self.home

@@ -150,10 +150,27 @@ impl MetaState {
             component.state = c.state;
             component.error.clone_from(&c.error);
         }
+        // A removal that failed says why and is tried again; one that succeeded or was given up has no error.
+        let removes = component.desired() == Desired::Remove && (c.removed || c.error.is_some());
+        if removes && c.state() == ComponentState::Unspecified {
+            component.error = c.error.clone().filter(|_| !c.removed);
+        }
         component.removed |= c.removed;
         component.updated_at_ms = now;
         if let Some(facts) = &c.facts {
             merge_facts(component.facts.get_or_insert_default(), facts);
+        }
+        if removes {
+            let error = record.components.iter().find_map(|k| {
+                let left = k.desired() == Desired::Remove && !k.removed;
+                k.error.clone().filter(|_| left)
+            });
+            if let Some(project) = record.public.as_mut() {
+                project.error = error;
+                if c.removed && !c.left_behind.is_empty() {
+                    project.left_behind.push(c.left_behind.clone());
+                }
+            }
         }
         bump(record, now)
     }

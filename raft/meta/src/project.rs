@@ -73,6 +73,7 @@ impl MetaState {
             ProjectChange::Start => &[S::Init],
             ProjectChange::Pause => &[S::Running],
             ProjectChange::Resume => &[S::Suspend, S::Failed],
+            ProjectChange::Release if c.force => &[S::Suspend, S::Failed, S::Finished, S::Releasing],
             ProjectChange::Release => &[S::Suspend, S::Failed, S::Finished],
             ProjectChange::Verify => &[S::Running, S::Finished],
             ProjectChange::SkipVerification => &[S::Running, S::Failed],
@@ -140,6 +141,7 @@ impl MetaState {
             }
             ProjectChange::Release => {
                 project.set_state(S::Releasing);
+                record.release_forced = c.force;
                 for component in &mut record.components {
                     component.set_desired(Desired::Remove);
                 }

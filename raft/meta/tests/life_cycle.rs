@@ -380,3 +380,53 @@ proptest! {
             StepState::Finished | StepState::Monitoring | StepState::Skipped)), "{:?}", public(&a).steps);
     }
 }
+
+#[test]
+fn a_removal_that_fails_says_why_until_it_works_or_is_given_up() {
+    let released = |forced: bool| {
+        let mut state = fresh(None);
+        propose(&mut state, change(ProjectChange::Start)).unwrap();
+        settle(&mut state);
+        propose(&mut state, change(ProjectChange::Pause)).unwrap();
+        settle(&mut state);
+        propose(&mut state, change(ProjectChange::Release)).unwrap();
+        let epoch = state
+            .component("p_1", oms_types::ComponentKind::IncrSync)
+            .unwrap()
+            .epoch;
+        let mut failed = report(epoch, "incr-sync", ComponentState::Unspecified);
+        failed.error = Some(ErrorInfo {
+            code: "OMS-DST-0001".into(),
+            message: "gone".into(),
+            failed_at_ms: 1,
+        });
+        propose(&mut state, Body::ReportComponent(failed.clone())).unwrap();
+        let component = state.component("p_1", oms_types::ComponentKind::IncrSync);
+        assert_eq!(component.unwrap().error, failed.error);
+        assert_eq!(public(&state).error, failed.error);
+        assert_eq!(public(&state).state(), ProjectState::Releasing);
+        // Releasing again is refused, unless it is by force.
+        assert!(propose(&mut state, change(ProjectChange::Release)).is_err());
+        let mut removed = report(epoch, "incr-sync", ComponentState::Unspecified);
+        removed.removed = true;
+        if forced {
+            let Body::ChangeProject(mut by_force) = change(ProjectChange::Release) else {
+                panic!("another command")
+            };
+            by_force.force = true;
+            propose(&mut state, Body::ChangeProject(by_force)).unwrap();
+            assert!(state.project("p_1").unwrap().release_forced);
+            removed.left_behind = "rows".into();
+        }
+        propose(&mut state, Body::ReportComponent(removed)).unwrap();
+        settle(&mut state);
+        public(&state)
+    };
+    for forced in [false, true] {
+        let project = released(forced);
+        assert_eq!(project.state(), ProjectState::Released);
+        assert_eq!(project.error, None);
+        let expected: &[&str] = if forced { &["rows"] } else { &[] };
+        assert_eq!(project.left_behind, expected);
+    }
+}

@@ -32,9 +32,13 @@ impl Failure {
         self
     }
 
-    /// Puts words in front of the detail, for example the table that was being worked on.
+    /// Puts words in front of the detail, for example the table that was being worked on. Words that it
+    /// begins with already are not repeated.
     pub fn context(mut self, words: impl fmt::Display) -> Self {
-        self.detail = format!("{words}: {}", self.detail);
+        let words = format!("{words}: ");
+        if !self.detail.starts_with(&words) {
+            self.detail.insert_str(0, &words);
+        }
         self
     }
 
@@ -89,5 +93,19 @@ impl fmt::Display for Failure {
 impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|e| e as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_put_in_front_once() {
+        let failure = Failure::new(oms_types::codes::api::INTERNAL, "`t`: no such column");
+        let failure = failure.context("`t`").context("`t`").context("source");
+        assert_eq!(failure.detail(), "source: `t`: no such column");
+        let failure = Failure::new(oms_types::codes::api::INTERNAL, "`tt`: words").context("`t`");
+        assert_eq!(failure.detail(), "`t`: `tt`: words");
     }
 }

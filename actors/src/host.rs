@@ -6,19 +6,23 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use oms_core::{ComponentId, Epoch};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use thiserror::Error;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Behavior, Clock, ComponentLog, Context, Observation, ProgressCell, Reporter, RetryPolicy, RunState,
     worker::{Retries, live},
 };
+
+/// How long a component that is forgotten may take to stop.
+const FORGET_GRACE: Duration = Duration::from_secs(10);
 
 /// Why the host could not do something.
 #[derive(Debug, Error)]
@@ -36,6 +40,8 @@ enum Control {
     Ended(RunState),
     /// Stop; answered when the worker has ended.
     Stop(RpcReplyPort<()>),
+    /// End the worker where it stands, if it is still there.
+    Abort,
     Observe(RpcReplyPort<Observation>),
 }
 
@@ -47,13 +53,15 @@ struct Seat {
     context: Context,
     policy: RetryPolicy,
     ended: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
 }
 
 struct State {
     context: Context,
+    healthy_after: Duration,
     retries: Arc<Retries>,
     run: RunState,
-    worker: Option<JoinHandle<()>>,
+    worker: Option<AbortHandle>,
     waiting: Vec<RpcReplyPort<()>>,
 }
 
@@ -65,17 +73,21 @@ impl Actor for ComponentActor {
     async fn pre_start(&self, myself: ActorRef<Control>, seat: Seat) -> Result<State, ActorProcessingErr> {
         let retries = Arc::new(Retries::default());
         let (context, noted) = (seat.context.clone(), retries.clone());
-        let worker = tokio::spawn(async move {
-            let ended = live(seat.behavior, context, seat.policy, noted).await;
+        let worker = tokio::spawn(live(seat.behavior, context, seat.policy, noted, seat.silent));
+        let abort = worker.abort_handle();
+        tokio::spawn(async move {
+            // An error means that it was aborted, and by now is gone with everything that it held.
+            let ended = worker.await.unwrap_or(RunState::Stopped);
             seat.ended.store(true, Ordering::Release);
             // The actor is gone only when the host is.
             let _ = myself.send_message(Control::Ended(ended));
         });
         Ok(State {
             context: seat.context,
+            healthy_after: seat.policy.healthy_after,
             retries,
             run: RunState::Running,
-            worker: Some(worker),
+            worker: Some(abort),
             waiting: Vec::new(),
         })
     }
@@ -110,9 +122,15 @@ impl Actor for ComponentActor {
                     let _ = port.send(());
                 }
             }
+            Control::Abort => {
+                if let Some(worker) = &state.worker {
+                    state.context.log.warn("did not stop in time; ended where it stood");
+                    worker.abort();
+                }
+            }
             Control::Observe(port) => {
                 let (progress, rows_per_second, bytes_per_second) = state.context.progress.read();
-                let (retries, last_retry) = state.retries.read();
+                let (retries, last_retry, trouble) = state.retries.read(state.healthy_after);
                 let _ = port.send(Observation {
                     state: state.run.clone(),
                     progress,
@@ -120,6 +138,7 @@ impl Actor for ComponentActor {
                     bytes_per_second,
                     retries,
                     last_retry,
+                    trouble: trouble.filter(|_| state.run == RunState::Running),
                 });
             }
         }
@@ -157,6 +176,8 @@ impl Actor for Root {
 struct Entry {
     epoch: Epoch,
     ended: Arc<AtomicBool>,
+    /// Its end is nobody's decision about the component: it may run again under the same epoch.
+    silent: Arc<AtomicBool>,
     actor: ActorRef<Control>,
     context: Context,
 }
@@ -195,7 +216,7 @@ impl ComponentHost {
         reporter: Arc<dyn Reporter>,
     ) -> Result<(), HostError> {
         let log = match self.entries.lock().get(&id) {
-            Some(entry) if alive(entry) && entry.epoch == epoch => return Ok(()),
+            Some(entry) if alive(entry) && entry.epoch == epoch && !halted(entry) => return Ok(()),
             Some(entry) if alive(entry) && !entry.ended.load(Ordering::Acquire) => {
                 return Err(HostError::Running(id, entry.epoch));
             }
@@ -214,11 +235,13 @@ impl ComponentHost {
         };
         context.log.info(format!("starting under epoch {epoch}"));
         let ended = Arc::new(AtomicBool::new(false));
+        let silent = Arc::new(AtomicBool::new(false));
         let seat = Seat {
             behavior,
             context: context.clone(),
             policy: self.policy,
             ended: ended.clone(),
+            silent: silent.clone(),
         };
         let (actor, _) = Actor::spawn_linked(None, ComponentActor, seat, self.root.get_cell())
             .await
@@ -228,6 +251,7 @@ impl ComponentHost {
             Entry {
                 epoch,
                 ended,
+                silent,
                 actor,
                 context,
             },
@@ -247,9 +271,41 @@ impl ComponentHost {
         }
     }
 
+    /// The same, but a worker that has not ended after `grace` is ended where it stands: its future is
+    /// dropped, which closes its connections, and a run that comes later mends what it left.
+    pub async fn stop_within(&self, id: &ComponentId, grace: Duration) -> Result<(), HostError> {
+        let actor = self.entries.lock().get(id).map(|e| e.actor.clone());
+        let Some(actor) = actor else { return Ok(()) };
+        let stop = async { ractor::call!(actor, Control::Stop).map_err(|e| HostError::Actor(e.to_string())) };
+        let mut stop = std::pin::pin!(stop);
+        if let Ok(stopped) = tokio::time::timeout(grace, &mut stop).await {
+            return stopped;
+        }
+        let _ = actor.send_message(Control::Abort);
+        stop.await
+    }
+
+    /// Stops all components at once without reporting it, because this node may not run any for now. Their
+    /// assignments stand, and [`ComponentHost::run`] starts them again under the same epochs. Returns when the
+    /// last worker has ended, which those are made to that need longer than `grace`.
+    pub async fn halt(&self, grace: Duration) {
+        let ids: Vec<_> = {
+            let entries = self.entries.lock();
+            let running = entries.iter().filter(|(_, e)| !e.ended.load(Ordering::Acquire));
+            running
+                .map(|(id, e)| {
+                    e.silent.store(true, Ordering::Release);
+                    e.context.log.warn("this node's lease has run out; stopping");
+                    id.clone()
+                })
+                .collect()
+        };
+        futures::future::join_all(ids.iter().map(|id| self.stop_within(id, grace))).await;
+    }
+
     /// Stops a component and forgets it.
     pub async fn forget(&self, id: &ComponentId) -> Result<(), HostError> {
-        self.stop(id).await?;
+        self.stop_within(id, FORGET_GRACE).await?;
         let entry = self.entries.lock().remove(id);
         if let Some(entry) = entry {
             entry.actor.stop(None);
@@ -275,14 +331,21 @@ impl ComponentHost {
         self.entries.lock().get(id).map(|e| e.context.log.clone())
     }
 
-    /// The components here with their epochs, those that have ended included.
+    /// The components here with their epochs, those that have ended included, but not those that were
+    /// halted and have not been started again.
     pub fn list(&self) -> Vec<(ComponentId, Epoch)> {
         self.entries
             .lock()
             .iter()
+            .filter(|(_, e)| !halted(e))
             .map(|(id, e)| (id.clone(), e.epoch))
             .collect()
     }
+}
+
+/// Ended only because this node had to stop everything.
+fn halted(entry: &Entry) -> bool {
+    entry.ended.load(Ordering::Acquire) && entry.silent.load(Ordering::Acquire)
 }
 
 fn alive(entry: &Entry) -> bool {

@@ -24,12 +24,13 @@ mod components;
 pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
 pub use components::{
-    FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync, IncrSyncSettings,
-    Mapping, Shelf, ShelvedLog, Store, StoreSettings, load_pairs_each,
+    Alone, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
+    IncrSyncSettings, LogConsumer, LogStart, LogStream, Mapping, OtherNodes, Shelf, ShelfGuard, ShelvedLog, Store,
+    StoreSettings, StoreSite, load_pairs_each,
 };
 pub use context::Context;
 pub use host::{ComponentHost, HostError};
 pub use log::{ComponentLog, LogLevel, LogLine};
-pub use observation::{Observation, Progress, ProgressCell, RunState};
+pub use observation::{Observation, Progress, ProgressCell, RunState, Trouble};
 pub use reporter::{Facts, Reporter};
 pub use retry::RetryPolicy;

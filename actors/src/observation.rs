@@ -1,5 +1,7 @@
 //! What can be seen of a component without asking its worker.
 
+use std::time::Duration;
+
 use oms_core::{ErrorCode, Position};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -95,6 +97,15 @@ pub enum RunState {
     Completed,
 }
 
+/// Errors that follow each other without a healthy run between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since the first of them, on this machine's monotonic clock.
+    pub lasting: Duration,
+    /// The last of them.
+    pub code: ErrorCode,
+}
+
 /// A reading of a component.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -110,4 +121,6 @@ pub struct Observation {
     pub retries: u64,
     /// The last of them.
     pub last_retry: Option<String>,
+    /// It runs and gets nowhere.
+    pub trouble: Option<Trouble>,
 }

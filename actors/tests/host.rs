@@ -1,9 +1,12 @@
 //! Retry, crash, stop and fencing of components.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -92,7 +95,7 @@ async fn transient_errors_are_retried_and_counted() {
     assert_eq!(states.recv().await, Some(RunState::Running));
     while behavior.runs.load(Ordering::SeqCst) < 4 {
         tokio::task::yield_now().await;
-        tokio::time::advance(std::time::Duration::from_millis(50)).await;
+        tokio::time::advance(Duration::from_millis(50)).await;
     }
     assert_eq!(host.observe(&id()).await.unwrap().retries, 3);
     host.stop(&id()).await.unwrap();
@@ -106,8 +109,84 @@ async fn a_crash_restarts_in_place_and_too_many_are_reported() {
     let Some(RunState::Failed(code, words)) = states.recv().await else {
         panic!("not failed")
     };
-    assert_eq!(code, codes::apply::INTERNAL);
+    assert_eq!(code, codes::apply::CRASHED);
     assert!(words.contains("scripted crash"), "{words}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crashed_component_stands_still_for_less_than_a_second() {
+    let behavior = scripted(|_| None, 4);
+    let (host, mut states) = start(behavior.clone()).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    for crashed in 1..=4 {
+        let begun = tokio::time::Instant::now();
+        while behavior.runs.load(Ordering::SeqCst) <= crashed {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1), "after crash {crashed}");
+    }
+    let observed = host.observe(&id()).await.unwrap();
+    assert_eq!(observed.state, RunState::Running);
+    assert_eq!(observed.retries, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_lasts_until_a_run_is_healthy() {
+    let behavior = scripted(
+        |n| (n < 6).then(|| Failure::new(codes::dst::UNREACHABLE, "gone")),
+        0,
+    );
+    let (host, mut states) = start(behavior.clone()).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    while behavior.runs.load(Ordering::SeqCst) < 6 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let trouble = host.observe(&id()).await.unwrap().trouble.unwrap();
+    assert_eq!(trouble.code, codes::dst::UNREACHABLE);
+    assert!(trouble.lasting > Duration::from_secs(5), "{trouble:?}");
+    tokio::time::sleep(RetryPolicy::default().healthy_after).await;
+    assert_eq!(host.observe(&id()).await.unwrap().trouble, None);
+}
+
+/// Does not end when it is told to.
+struct Stubborn;
+
+#[async_trait]
+impl Behavior for Stubborn {
+    async fn run(&self, _: &Context) -> Result<Completion, Failure> {
+        std::future::pending().await
+    }
+    async fn remove(&self, _: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_halt_ends_everything_without_a_word_and_lets_it_run_again() {
+    let (host, mut states) = start(scripted(|_| None, 0)).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    let (seen, mut stubborn_states) = mpsc::channel(16);
+    let recorder = Arc::new(Recorder {
+        states: Mutex::default(),
+        seen,
+    });
+    let stubborn: ComponentId = "p_1.incr-sync".parse().unwrap();
+    host.run(stubborn.clone(), Epoch(1), Arc::new(Stubborn), recorder.clone())
+        .await
+        .unwrap();
+    assert_eq!(stubborn_states.recv().await, Some(RunState::Running));
+
+    let begun = tokio::time::Instant::now();
+    host.halt(Duration::from_secs(1)).await;
+    assert!(begun.elapsed() < Duration::from_millis(1_100), "{:?}", begun.elapsed());
+    assert!(host.list().is_empty());
+    assert!(states.try_recv().is_err() && stubborn_states.try_recv().is_err());
+
+    host.run(stubborn.clone(), Epoch(1), scripted(|_| None, 0), recorder)
+        .await
+        .unwrap();
+    assert_eq!(stubborn_states.recv().await, Some(RunState::Running));
+    assert_eq!(host.list(), vec![(stubborn, Epoch(1))]);
 }
 
 #[tokio::test(start_paused = true)]

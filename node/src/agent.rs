@@ -12,13 +12,24 @@ use oms_proto::{
 use oms_types::ProjectId;
 use tokio_util::sync::CancellationToken;
 
-use crate::{behaviors::Behaviors, metadata::Metadata, reporter::MetaReporter};
+use crate::{
+    behaviors::Behaviors,
+    guard::Permission,
+    metadata::Metadata,
+    removal::{Removal, Removals},
+    reporter::MetaReporter,
+};
+
+/// How long a component may take to stop before it is ended where it stands.
+const STOP: Duration = Duration::from_secs(5);
 
 /// Brings the components of this node in line with the state.
 pub(crate) struct Agent {
     pub(crate) metadata: Metadata,
     pub(crate) host: Arc<ComponentHost>,
     pub(crate) behaviors: Behaviors,
+    pub(crate) removals: Removals,
+    pub(crate) permission: Permission,
 }
 
 /// What the state wants of this node.
@@ -29,16 +40,22 @@ struct Wanted {
 
 impl Agent {
     /// Follows the state until cancelled. Level triggered: works from what is, not from what changed.
+    ///
+    /// Without the lease nothing is started or removed; what runs then is stopped by the guard.
     pub(crate) async fn run(self, cancel: CancellationToken) {
         let mut status = self.metadata.watch();
+        let mut permission = self.permission.clone();
         loop {
             status.borrow_and_update();
-            match self.metadata.state() {
-                Ok(state) => self.round(&state).await,
-                Err(failure) => tracing::error!("the metadata cannot be read: {failure}"),
+            if permission.is_given() {
+                match self.metadata.state() {
+                    Ok(state) => self.round(&state).await,
+                    Err(failure) => tracing::error!("the metadata cannot be read: {failure}"),
+                }
             }
             tokio::select! {
                 () = cancel.cancelled() => return,
+                () = permission.changed() => {}
                 changed = status.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(Duration::from_secs(2)) => {}
             }
@@ -47,20 +64,25 @@ impl Agent {
 
     async fn round(&self, state: &MetaState) {
         let wanted = self.wanted(state);
-        for (id, epoch) in self.host.list() {
-            let keep = wanted
-                .get(&id)
-                .is_some_and(|w| w.component.epoch == epoch.0 && w.component.desired() == Desired::Run);
-            if !keep {
-                // Also for a component that has ended: stopping it is cheap and makes room for the next epoch.
-                if let Err(error) = self.host.stop(&id).await {
-                    tracing::error!(component = %id, "{error}");
+        // All at once: one that hangs must not hold up the others.
+        let stops = self.host.list().into_iter().map(|(id, epoch)| {
+            let wanted = wanted.get(&id);
+            let keep =
+                wanted.is_some_and(|w| w.component.epoch == epoch.0 && w.component.desired() == Desired::Run);
+            let forget = wanted.is_none();
+            async move {
+                if !keep {
+                    // Also for a component that has ended: stopping it is cheap and makes room for the next epoch.
+                    if let Err(error) = self.host.stop_within(&id, STOP).await {
+                        tracing::error!(component = %id, "{error}");
+                    }
+                }
+                if forget {
+                    let _ = self.host.forget(&id).await;
                 }
             }
-            if !wanted.contains_key(&id) {
-                let _ = self.host.forget(&id).await;
-            }
-        }
+        });
+        futures::future::join_all(stops).await;
         for (id, w) in wanted {
             let outcome = match w.component.desired() {
                 Desired::Run => self.start(&id, &w).await,
@@ -122,7 +144,7 @@ impl Agent {
             .list()
             .into_iter()
             .any(|(other, epoch)| other == *id && epoch.0 == w.component.epoch);
-        if here {
+        if here || !self.permission.is_given() {
             return Ok(());
         }
         let reporter = self.reporter(id, &w.component);
@@ -144,7 +166,7 @@ impl Agent {
             ComponentState::Assigned | ComponentState::Running
         ) {
             self.host
-                .stop(id)
+                .stop_within(id, STOP)
                 .await
                 .map_err(|e| Failure::new(oms_core::codes::api::INTERNAL, e.to_string()))?;
             self.reporter(id, &w.component)
@@ -155,15 +177,13 @@ impl Agent {
     }
 
     async fn remove(&self, id: &ComponentId, w: &Wanted) -> Result<(), Failure> {
-        if w.component.removed {
+        if w.component.removed || self.removals.is_busy(id) {
             return Ok(());
         }
         self.host
-            .stop(id)
+            .stop_within(id, STOP)
             .await
             .map_err(|e| Failure::new(oms_core::codes::api::INTERNAL, e.to_string()))?;
-        let reporter = self.reporter(id, &w.component);
-        let behavior = self.behaviors.build(id, &w.project, &w.component)?;
         let clock = Arc::new(SystemClock);
         let log = self
             .host
@@ -173,12 +193,17 @@ impl Agent {
             id: id.clone(),
             epoch: Epoch(w.component.epoch),
             cancel: CancellationToken::new(),
-            reporter: reporter.clone(),
+            reporter: self.reporter(id, &w.component),
             log,
             progress: Arc::new(ProgressCell::default()),
             clock,
         };
-        behavior.remove(&context).await?;
-        reporter.removed().await
+        self.removals.begin(Removal {
+            context,
+            component: w.component.clone(),
+            forced: w.project.release_forced,
+            behavior: self.behaviors.build(id, &w.project, &w.component),
+        });
+        Ok(())
     }
 }

@@ -1,35 +1,40 @@
 //! One running node.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use oms_actors::{ComponentHost, RetryPolicy, Shelf, SystemClock};
 use oms_config::NodeConfig;
 use oms_core::{ErrorCode, Failure, codes};
 use oms_kv::{KvEngine, SledEngine};
-use oms_meta::MetaCommand;
-use oms_proto::{
-    DESCRIPTORS,
-    meta::{NodeRecord, RegisterNode},
-};
-use oms_raft::{NodeInfo, RaftConfig, RaftHandle, Role, TcpConnect};
+use oms_proto::{meta::NodeRecord, v1::NodeState};
+use oms_raft::{NodeInfo, RaftConfig, RaftError, RaftHandle, RaftTimings, Role, TcpConnect};
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 use crate::{
     agent::Agent,
-    api::{self, Backend},
+    api::Backend,
     behaviors::Behaviors,
     controller,
+    ending::Ending,
+    guard::Guard,
+    heartbeat::{Heart, Leave},
+    identity::{self, Identity},
+    join::{self, JoinOptions, Newcomer},
+    lease::Lease,
     liveness::LivenessTable,
+    membership,
     metadata::{Machine, Metadata},
     observer::Observer,
-    peer::PeerChannels,
+    peer::{Elsewhere, PeerChannels},
+    removal::Removals,
     secrets::Vault,
+    server,
 };
 
+/// Folder of the metadata in the data folder.
+const METADATA: &str = "meta";
 /// How long components may take to stop, and to have that written down.
 const STOP_GRACE: Duration = Duration::from_secs(30);
 /// The same when nothing can be written down any more: only what they hold open is waited for.
@@ -85,24 +90,24 @@ pub struct Daemon {
     raft: RaftHandle<Machine>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     loops: Vec<JoinHandle<()>>,
+    lease: Arc<Lease>,
+    ending: Ending,
+    leave: Leave,
     // Held as long as the node lives: one process per data folder.
     _lock: std::fs::File,
 }
 
-impl Daemon {
-    /// Opens the data folder, joins consensus and serves the API.
-    ///
-    /// Returns when the API answers. The components that were running when the node stopped are
-    /// started again by then or a moment later.
-    pub async fn start(config: &NodeConfig) -> Result<Self, DaemonError> {
+/// A data folder that is ours, and the address that is.
+struct Place {
+    lock: std::fs::File,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Place {
+    async fn take(config: &NodeConfig) -> Result<Self, DaemonError> {
         let dir = &config.data_dir;
-        let io = |e: std::io::Error| {
-            let code = match e.kind() {
-                std::io::ErrorKind::StorageFull => codes::cluster::DISK_FULL,
-                _ => codes::cluster::METADATA_IO,
-            };
-            DaemonError::new(code, format!("{}: {e}", dir.display()))
-        };
+        let io = |e: std::io::Error| io_error(dir, &e);
         std::fs::create_dir_all(dir).map_err(io)?;
         let lock = std::fs::File::create(dir.join("lock")).map_err(io)?;
         lock.try_lock().map_err(|_| {
@@ -116,97 +121,199 @@ impl Daemon {
             )
         })?;
         let address = listener.local_addr().map_err(io)?;
-        let vault = Arc::new(Vault::open(dir)?);
+        Ok(Self {
+            lock,
+            listener,
+            address,
+        })
+    }
 
-        let kv_dir = dir.join("meta");
-        let engine = tokio::task::spawn_blocking(move || SledEngine::open(&kv_dir))
-            .await
-            .map_err(|e| DaemonError::new(codes::api::INTERNAL, e.to_string()))?
-            .map_err(|e| DaemonError::new(e.code(), e.to_string()))?;
-        let engine: Arc<dyn KvEngine> = Arc::new(engine);
-        let advertised = if config.advertise.is_empty() {
-            address.to_string()
-        } else {
-            config.advertise.clone()
+    /// Where others reach this node.
+    fn advertised(&self, config: &NodeConfig) -> String {
+        match config.advertise.is_empty() {
+            true => self.address.to_string(),
+            false => config.advertise.clone(),
+        }
+    }
+}
+
+impl Daemon {
+    /// Starts a node on its data folder; a new folder becomes a cluster of one.
+    ///
+    /// Returns when the API answers. A node that has a majority by itself leads by then, and the components
+    /// that were running when it stopped are started again a moment later. Any other node does so when it
+    /// finds a leader; until then its API answers with `OMS-API-0009`.
+    ///
+    /// # Errors
+    /// Among others `OMS-CLUSTER-0017` for a node that was removed.
+    pub async fn start(config: &NodeConfig) -> Result<Self, DaemonError> {
+        let place = Place::take(config).await?;
+        let dir = &config.data_dir;
+        let identity = match Identity::read(dir)? {
+            Some(identity) if identity.is_member() => identity,
+            Some(_) => {
+                let words = format!(
+                    "a join was begun with {} and not finished; repeat `omsnode join`",
+                    dir.display()
+                );
+                return Err(DaemonError::new(codes::cluster::WRONG_NODE, words));
+            }
+            None if dir.join(METADATA).exists() => {
+                let words = format!("{} holds metadata, but does not say of which node", dir.display());
+                return Err(DaemonError::new(codes::cluster::METADATA_CORRUPT, words));
+            }
+            None => Identity::founder(),
         };
+        identity.write(dir)?;
+        Box::pin(Self::run(config, place, identity)).await
+    }
+
+    /// Starts a node as part of an existing cluster. With an empty data folder it asks the seeds to be let
+    /// in first; repeating a join that was interrupted goes on with it. A folder that belongs to the cluster
+    /// already is just started, and needs neither a token nor a seed that answers.
+    ///
+    /// Returns when the API answers; the leader takes the node in within a second of that.
+    ///
+    /// # Errors
+    /// What the cluster refuses with: `OMS-CLUSTER-0013` to `-0017` and `-0030`; `OMS-CLUSTER-0004` when the
+    /// folder belongs to another cluster than the seeds, `-0031` when something else lies in it, `-0032` when
+    /// no seed answers.
+    pub async fn join(config: &NodeConfig, options: JoinOptions) -> Result<Self, DaemonError> {
+        let place = Place::take(config).await?;
+        let dir = &config.data_dir;
+        let peers = PeerChannels::new(Arc::new(TcpConnect::default()));
+        let identity = match Identity::read(dir)? {
+            Some(identity) if identity.is_member() => {
+                join::check_cluster(&options.seeds, &identity, &peers).await?;
+                identity
+            }
+            begun => {
+                let identity = begun.unwrap_or_else(|| Identity::newcomer(options.witness));
+                Box::pin(admit(config, &options, &place, identity, &peers)).await?
+            }
+        };
+        Box::pin(Self::run(config, place, identity)).await
+    }
+
+    async fn run(config: &NodeConfig, place: Place, identity: Identity) -> Result<Self, DaemonError> {
+        let dir = &config.data_dir;
+        let vault = Arc::new(Vault::open(dir, !identity.joined)?);
         let node = NodeInfo {
-            address: advertised,
+            address: place.advertised(config),
             region: config.region.clone(),
             zone: config.zone.clone(),
         };
-        let raft_config = RaftConfig::new(cluster_id(dir).map_err(io)?, 1, node.clone());
-        let refused = |e: oms_raft::RaftError| DaemonError::new(e.code(), e.to_string());
-        let raft = RaftHandle::open(
-            raft_config,
-            engine,
-            Machine::default(),
-            Arc::new(TcpConnect::default()),
-        )
-        .await
-        .map_err(refused)?;
-        raft.initialize_single().await.map_err(refused)?;
-
+        let record = NodeRecord {
+            id: identity.node,
+            address: node.address.clone(),
+            region: node.region.clone(),
+            zone: node.zone.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            witness: identity.witness,
+            feature_level: oms_meta::FEATURE_LEVEL,
+            folder_id: identity.folder.clone(),
+            ..NodeRecord::default()
+        };
+        let lease_length = Duration::from_millis(config.lease_ms);
+        let raft = open_consensus(dir, &identity, node, lease_length).await?;
         let metadata = Metadata::new(raft.clone());
-        let policy = RetryPolicy::default();
-        let host = ComponentHost::start(Arc::new(SystemClock), policy)
+        refuse_removed(&metadata)?;
+        // A node that is a majority by itself leads in a moment. For any other it may take until somebody
+        // else comes, and until then it serves what it can.
+        let founds = !identity.joined && !raft.is_initialized().await.map_err(refused)?;
+        let registered = match founds || raft.metrics().voters.iter().eq([&identity.node]) {
+            true => {
+                raft.initialize_single().await.map_err(refused)?;
+                // The first command of a run also commits what earlier runs acknowledged last, and before
+                // that a read could miss it.
+                Some(Heart::register(&metadata, &record).await?)
+            }
+            false => None,
+        };
+        let host = ComponentHost::start(Arc::new(SystemClock), RetryPolicy::default())
             .await
             .map_err(|e| DaemonError::new(codes::api::INTERNAL, e.to_string()))?;
         let host = Arc::new(host);
-        let observer = Arc::new(Observer { host: host.clone() });
-        let shelf = Arc::new(Shelf::default());
+        let peers = Arc::new(PeerChannels::new(Arc::new(TcpConnect::default())));
+        let cluster = identity.cluster.clone();
+        let elsewhere = Arc::new(Elsewhere::new(metadata.clone(), peers.clone(), cluster.clone()));
+        let observer = Arc::new(Observer {
+            host: host.clone(),
+            elsewhere: elsewhere.clone(),
+        });
+        let shelf = Arc::new(Shelf::new(elsewhere));
+        let liveness = Arc::new(LivenessTable::new(identity.node, lease_length));
         let backend = Backend {
             metadata: metadata.clone(),
             vault: vault.clone(),
             host: host.clone(),
             observer,
             data_dir: dir.clone(),
-            cluster_id: cluster_id(dir).map_err(io)?,
-            liveness: Arc::new(LivenessTable::new(raft.node_id(), Duration::from_millis(2_500))),
-            peers: Arc::new(PeerChannels::new(Arc::new(TcpConnect::default()))),
+            cluster_id: cluster.clone(),
+            liveness: liveness.clone(),
+            peers: peers.clone(),
             shelf: shelf.clone(),
         };
         let cancel = CancellationToken::new();
-        let record = NodeRecord {
-            id: metadata.node_id(),
-            address: node.address,
-            region: node.region,
-            zone: node.zone,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            feature_level: oms_meta::FEATURE_LEVEL,
-            ..NodeRecord::default()
-        };
-        metadata
-            .propose(MetaCommand::RegisterNode(RegisterNode { node: Some(record) }))
-            .await?;
-        // Only now: the first command of a run also commits what earlier runs acknowledged last, and before
-        // that a read could miss it.
-        let server = serve(listener, backend, &raft, cancel.clone()).await;
-        let behaviors = Behaviors {
-            metadata: metadata.clone(),
-            vault,
-            shelf,
-            data_dir: dir.clone(),
-            reserve_bytes: config.disk_reserve_mb << 20,
-        };
+        let server = server::serve(place.listener, backend, &raft, cancel.clone()).await;
+        let lease = Arc::new(Lease::default());
+        let (guard, permission) = Guard::new(lease.clone(), host.clone());
         let agent = Agent {
             metadata: metadata.clone(),
             host: host.clone(),
-            behaviors,
+            behaviors: Behaviors {
+                metadata: metadata.clone(),
+                vault,
+                shelf,
+                data_dir: dir.clone(),
+                reserve_bytes: config.disk_reserve_mb << 20,
+            },
+            removals: Removals::new(metadata.clone()),
+            permission,
         };
+        let ending = Ending::default();
+        let heart = Heart {
+            metadata: metadata.clone(),
+            lease: lease.clone(),
+            liveness: liveness.clone(),
+            peers,
+            host: host.clone(),
+            ending: ending.clone(),
+            cluster_id: cluster,
+            record,
+            data_dir: dir.clone(),
+            generation: Arc::default(),
+        };
+        let leave = heart.leave();
         let loops = vec![
+            tokio::spawn(guard.run(cancel.clone())),
+            tokio::spawn(heart.run(registered, cancel.clone())),
             tokio::spawn(agent.run(cancel.clone())),
-            tokio::spawn(controller::run(metadata, cancel.clone())),
+            tokio::spawn(controller::run(
+                metadata.clone(),
+                liveness.clone(),
+                cancel.clone(),
+            )),
+            tokio::spawn(membership::run(metadata, liveness, cancel.clone())),
         ];
-        tracing::info!(%address, data_dir = %dir.display(), "node is ready");
+        tracing::info!(address = %place.address, node = identity.node, data_dir = %dir.display(), "node is ready");
         Ok(Self {
-            address,
+            address: place.address,
             cancel,
             host,
             raft,
             server,
             loops,
-            _lock: lock,
+            lease,
+            ending,
+            leave,
+            _lock: place.lock,
         })
+    }
+
+    /// The node's id in its cluster.
+    pub fn node_id(&self) -> u64 {
+        self.raft.node_id()
     }
 
     /// The address on which the API answers.
@@ -214,8 +321,9 @@ impl Daemon {
         self.address
     }
 
-    /// Waits until the node ends by itself, which is an error: its server failed, or its metadata cannot
-    /// be written any more. A node without metadata must not go on, because nobody could tell what it does.
+    /// Waits until the node ends by itself, which is an error: its server failed, its metadata cannot be
+    /// written any more, or it is no part of its cluster any more. A node without metadata must not go on,
+    /// because nobody could tell what it does.
     /// Cancel safe.
     pub async fn ended(&mut self) -> StopReason {
         let failed = |code, message| StopReason::Failed { code, message };
@@ -226,6 +334,7 @@ impl Daemon {
                 let cause = cause.unwrap_or_else(|| "it was shut down".to_owned());
                 failed(codes::cluster::NODE_STOPPED, format!("consensus has stopped on this node: {cause}"))
             }
+            (code, message) = self.ending.reason() => failed(code, message),
             ended = &mut self.server => match ended {
                 Ok(Ok(())) => StopReason::Asked,
                 Ok(Err(error)) => failed(codes::api::INTERNAL, error.to_string()),
@@ -234,12 +343,15 @@ impl Daemon {
         }
     }
 
-    /// Stops the node. Components stop where they are and continue at the next start, under a new epoch.
+    /// Stops the node. Components stop where they are and continue elsewhere, or here at the next start, under
+    /// a new epoch.
     pub async fn stop(self) {
+        self.leave.say().await;
         // The loops end first, so that stopping components is not taken for something to mend.
         self.cancel.cancel();
         // What a component reports last may have nowhere to go. It is as safe as a crash to leave then.
-        let lame = self.raft.watch().borrow().role == Role::Stopped;
+        let writable = self.raft.watch().borrow().role != Role::Stopped;
+        let lame = !(writable && self.lease.held(tokio::time::Instant::now()));
         let grace = if lame { LAME_GRACE } else { STOP_GRACE };
         let components = async {
             for task in self.loops {
@@ -257,49 +369,92 @@ impl Daemon {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    backend: Backend,
-    raft: &RaftHandle<Machine>,
-    cancel: CancellationToken,
-) -> JoinHandle<Result<(), tonic::transport::Error>> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_service_status("", tonic_health::ServingStatus::Serving)
-        .await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1();
-    let router = Server::builder()
-        .add_service(health_service)
-        .add_service(raft.service());
-    let mut router = api::add_services(router, backend);
-    match reflection {
-        Ok(service) => router = router.add_service(service),
-        Err(error) => tracing::error!("reflection is not served: {error}"),
+/// Lets the cluster give this folder its identity, and makes that durable: the key first, so that a member
+/// always has it.
+async fn admit(
+    config: &NodeConfig,
+    options: &JoinOptions,
+    place: &Place,
+    identity: Identity,
+    peers: &PeerChannels,
+) -> Result<Identity, DaemonError> {
+    let dir = &config.data_dir;
+    identity::check_empty(dir)?;
+    if config.advertise.is_empty() && place.address.ip().is_unspecified() {
+        let words = format!(
+            "nobody can reach this node at {}; set `advertise` to its address",
+            place.address
+        );
+        return Err(DaemonError::new(codes::config::INVALID, words));
     }
-    tokio::spawn(async move {
-        router
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), cancel.cancelled_owned())
-            .await
-    })
+    // The folder's own id is durable before anybody hears it: a repeated join is the same node.
+    identity.write(dir)?;
+    let newcomer = Newcomer {
+        identity: &identity,
+        address: &place.advertised(config),
+        region: &config.region,
+        zone: &config.zone,
+    };
+    let admission = join::ask(options, &newcomer, peers).await?;
+    Vault::store(dir, &admission.key)?;
+    let identity = identity.admitted(&admission.cluster, admission.node);
+    identity.write(dir)?;
+    tracing::info!(cluster = %identity.cluster, node = identity.node, "this node was let in");
+    Ok(identity)
 }
 
-/// The cluster's id: made once, kept in the data folder.
-fn cluster_id(dir: &std::path::Path) -> std::io::Result<String> {
-    let path = dir.join("cluster-id");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let id = uuid::Uuid::new_v4().to_string();
-            let temporary = dir.join("cluster-id.new");
-            std::fs::write(&temporary, &id)?;
-            std::fs::File::open(&temporary)?.sync_all()?;
-            std::fs::rename(&temporary, &path)?;
-            std::fs::File::open(dir)?.sync_all()?;
-            Ok(id)
-        }
-        Err(e) => Err(e),
+async fn open_consensus(
+    dir: &Path,
+    identity: &Identity,
+    node: NodeInfo,
+    lease: Duration,
+) -> Result<RaftHandle<Machine>, DaemonError> {
+    let kv_dir = dir.join(METADATA);
+    let engine = tokio::task::spawn_blocking(move || SledEngine::open(&kv_dir))
+        .await
+        .map_err(|e| DaemonError::new(codes::api::INTERNAL, e.to_string()))?
+        .map_err(|e| DaemonError::new(e.code(), e.to_string()))?;
+    let engine: Arc<dyn KvEngine> = Arc::new(engine);
+    let mut config = RaftConfig::new(identity.cluster.clone(), identity.node, node);
+    config.timings = timings(lease);
+    let connect = Arc::new(TcpConnect::default());
+    RaftHandle::open(config, engine, Machine::default(), connect)
+        .await
+        .map_err(refused)
+}
+
+/// The times of consensus that fit a lease: a new leader must be there well within the time for which the
+/// leases of the old one are waited for.
+fn timings(lease: Duration) -> RaftTimings {
+    RaftTimings {
+        heartbeat: lease * 2 / 25,
+        election_base: lease / 5,
+        election_step: lease / 25,
+        ..RaftTimings::default()
     }
+}
+
+/// A node that knows that it was removed does not even try.
+fn refuse_removed(metadata: &Metadata) -> Result<(), DaemonError> {
+    let id = metadata.node_id();
+    let state = metadata.state()?;
+    match state.node(id) {
+        Some(node) if node.state() == NodeState::Removed => Err(DaemonError::new(
+            codes::cluster::NODE_REMOVED,
+            format!("node {id} was removed from the cluster"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn refused(e: RaftError) -> DaemonError {
+    DaemonError::new(e.code(), e.to_string())
+}
+
+fn io_error(dir: &Path, e: &std::io::Error) -> DaemonError {
+    let code = match e.kind() {
+        std::io::ErrorKind::StorageFull => codes::cluster::DISK_FULL,
+        _ => codes::cluster::METADATA_IO,
+    };
+    DaemonError::new(code, format!("{}: {e}", dir.display()))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Heard {
     pub(crate) applied_index: u64,
     pub(crate) load: Option<NodeLoad>,
     pub(crate) troubles: Vec<Trouble>,
+    /// It is about to stop: as good as lost.
+    pub(crate) leaving: bool,
 }
 
 /// The leader's memory of heartbeats. Empty on every other node, and empty again with every new leadership.
@@ -83,11 +85,11 @@ impl LivenessTable {
         leads
     }
 
-    /// A majority confirmed the leadership of `term`, asked at `sent`.
-    pub(crate) fn confirm(&self, term: u64, sent: Instant, now: Instant) {
+    /// A majority confirmed the leadership of `term`, asked at `sent`. False when that is over meanwhile.
+    pub(crate) fn confirm(&self, term: u64, sent: Instant, now: Instant) -> bool {
         let mut table = self.table.lock();
         let Some(leading) = table.leading.as_mut().filter(|l| l.term == term) else {
-            return;
+            return false;
         };
         let slept = leading
             .confirmed
@@ -97,6 +99,7 @@ impl LivenessTable {
             leading.since = now;
             table.heard.clear();
         }
+        true
     }
 
     /// How long after it was sent a heartbeat that arrives now may count; `None` when this node leads too
@@ -117,6 +120,8 @@ impl LivenessTable {
         }
         match table.heard.get(&node) {
             Some(known) if known.at > heard.at || known.generation > heard.generation => {}
+            // Said before the goodbye, and arrived after it.
+            Some(known) if known.leaving && known.generation == heard.generation => {}
             _ => {
                 table.heard.insert(node, heard);
             }
@@ -147,12 +152,13 @@ impl LivenessTable {
         if !awake {
             return Liveness::Unknown;
         }
+        let leaving = table.heard.get(&node).is_some_and(|h| h.leaving);
         let (last, known) = match table.heard.get(&node) {
             Some(heard) => (heard.at, true),
             None => (leading.since, false),
         };
         let silent = now.duration_since(last);
-        if silent > self.patience() {
+        if leaving || silent > self.patience() {
             Liveness::Lost {
                 for_ms: u64::try_from(silent.as_millis()).unwrap_or(u64::MAX),
             }
@@ -215,6 +221,7 @@ mod tests {
             applied_index: 7,
             load: None,
             troubles: Vec::new(),
+            leaving: false,
         }
     }
 
@@ -223,7 +230,7 @@ mod tests {
         let table = LivenessTable::new(1, LEASE);
         assert!(table.observe(&status(1, 3), t));
         for ms in (0..=until).step_by(250) {
-            table.confirm(3, at(t, ms), at(t, ms));
+            assert!(table.confirm(3, at(t, ms), at(t, ms)));
         }
         table
     }
@@ -253,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn who_says_goodbye_is_lost_until_it_starts_again() {
+        let t = Instant::now();
+        let table = leader(t, 4_000);
+        table.hear(2, beat(at(t, 1_000)));
+        table.hear(2, Heard { leaving: true, ..beat(at(t, 1_100)) });
+        table.hear(2, beat(at(t, 1_200)));
+        assert!(matches!(table.liveness(2, at(t, 1_200)), Liveness::Lost { .. }));
+        table.hear(2, Heard { generation: 2, ..beat(at(t, 1_300)) });
+        assert_eq!(table.liveness(2, at(t, 1_300)), Liveness::Alive);
+    }
+
+    #[test]
     fn leadership_that_ends_forgets_everything() {
         let t = Instant::now();
         let table = leader(t, 4_000);
@@ -274,7 +293,7 @@ mod tests {
         assert_eq!(table.grant(at(t, 400)), Some(LEASE - Duration::from_millis(400)));
         assert_eq!(table.grant(at(t, 2_001)), None);
         // A confirmation of an earlier leadership is worth nothing.
-        table.confirm(2, at(t, 2_000), at(t, 2_000));
+        assert!(!table.confirm(2, at(t, 2_000), at(t, 2_000)));
         assert_eq!(table.grant(at(t, 2_001)), None);
         table.confirm(3, at(t, 2_000), at(t, 2_001));
         assert_eq!(table.grant(at(t, 2_001)), Some(LEASE - Duration::from_millis(1)));

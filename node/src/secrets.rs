@@ -1,9 +1,6 @@
 //! Sealing of passwords before they enter the replicated log.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use oms_core::{Failure, codes};
 use oms_mysql::connection::Secret;
@@ -12,50 +9,64 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
-const KEY_LEN: usize = 32;
+use crate::durable_file;
+
+/// Bytes of the cluster's key.
+pub(crate) const KEY_LEN: usize = 32;
+const FILE: &str = "secret.key";
 
 /// Seals and opens passwords with a key that lies beside the metadata, readable by the owner only.
 ///
 /// A sealed text is bound to the id of its data source: it does not open for another one.
 pub(crate) struct Vault {
     key: LessSafeKey,
+    bytes: [u8; KEY_LEN],
     random: SystemRandom,
 }
 
 impl Vault {
-    /// Reads the key, or makes one for a new data folder.
+    /// Reads the key; makes one first for a cluster that begins here.
     ///
     /// # Errors
-    /// `OMS-CLUSTER-0002` when the file is not a key.
-    pub(crate) fn open(dir: &Path) -> Result<Self, Failure> {
-        let path = dir.join("secret.key");
-        let random = SystemRandom::new();
-        let io = |e: std::io::Error| {
-            Failure::new(
-                codes::cluster::METADATA_CORRUPT,
-                format!("{}: {e}", path.display()),
-            )
-        };
+    /// `OMS-CLUSTER-0002` when the key is missing and `may_make` is not set, or when the file is not a key.
+    pub(crate) fn open(dir: &Path, may_make: bool) -> Result<Self, Failure> {
+        let path = dir.join(FILE);
+        let damaged =
+            |why: String| Failure::new(codes::cluster::METADATA_CORRUPT, format!("{}: {why}", path.display()));
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = vec![0u8; KEY_LEN];
-                random
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_make => {
+                let mut bytes = [0u8; KEY_LEN];
+                SystemRandom::new()
                     .fill(&mut bytes)
                     .map_err(|_| Failure::new(codes::api::INTERNAL, "the system gives no random numbers"))?;
-                write_private(&path, &bytes).map_err(io)?;
-                bytes
+                Self::store(dir, &bytes)?;
+                bytes.to_vec()
             }
-            Err(e) => return Err(io(e)),
+            Err(e) => return Err(damaged(e.to_string())),
         };
-        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| {
-            let words = format!("{} does not hold a key of {KEY_LEN} bytes", path.display());
-            Failure::new(codes::cluster::METADATA_CORRUPT, words)
-        })?;
+        let bytes: [u8; KEY_LEN] = bytes
+            .try_into()
+            .map_err(|_| damaged(format!("it does not hold a key of {KEY_LEN} bytes")))?;
+        let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| damaged("it is not a key".to_owned()))?;
         Ok(Self {
             key: LessSafeKey::new(key),
-            random,
+            bytes,
+            random: SystemRandom::new(),
         })
+    }
+
+    /// Makes a key the folder's, durably and readable by the owner only.
+    pub(crate) fn store(dir: &Path, key: &[u8; KEY_LEN]) -> Result<(), Failure> {
+        let path = dir.join(FILE);
+        durable_file::replace(&path, key, true).map_err(|e| {
+            Failure::new(codes::cluster::METADATA_IO, format!("{}: {e}", path.display()))
+        })
+    }
+
+    /// The key itself, for a node that joins. Never leaves the process unsealed.
+    pub(crate) fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.bytes
     }
 
     /// Seals a password for the data source.
@@ -88,25 +99,6 @@ impl Vault {
     }
 }
 
-/// Writes a file that only its owner can read, completely or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let temporary: PathBuf = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(dir) => std::fs::File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,11 +106,11 @@ mod tests {
     #[test]
     fn opens_only_for_the_same_id_and_key() {
         let dir = tempfile::tempdir().unwrap();
-        let vault = Vault::open(dir.path()).unwrap();
+        let vault = Vault::open(dir.path(), true).unwrap();
         let sealed = vault.seal("e_1", &Secret::new("pässword")).unwrap();
         assert!(!sealed.windows(4).any(|w| w == b"word"));
         assert_eq!(
-            Vault::open(dir.path())
+            Vault::open(dir.path(), true)
                 .unwrap()
                 .unseal("e_1", &sealed)
                 .unwrap()
@@ -128,14 +120,23 @@ mod tests {
         assert!(vault.unseal("e_2", &sealed).is_err());
         assert!(vault.unseal("e_1", &sealed[..5]).is_err());
         let other = tempfile::tempdir().unwrap();
-        assert!(Vault::open(other.path()).unwrap().unseal("e_1", &sealed).is_err());
+        assert!(Vault::open(other.path(), true).unwrap().unseal("e_1", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_lost_key_is_not_replaced_by_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let lost = Vault::open(dir.path(), false).err().unwrap();
+        assert_eq!(lost.code(), codes::cluster::METADATA_CORRUPT);
+        Vault::store(dir.path(), &[7; KEY_LEN]).unwrap();
+        assert_eq!(Vault::open(dir.path(), false).unwrap().expose(), &[7; KEY_LEN]);
     }
 
     #[test]
     fn the_key_is_private() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
-        Vault::open(dir.path()).unwrap();
+        Vault::open(dir.path(), true).unwrap();
         let mode = std::fs::metadata(dir.path().join("secret.key"))
             .unwrap()
             .permissions()

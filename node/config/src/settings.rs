@@ -20,6 +20,9 @@ pub struct NodeConfig {
     pub zone: String,
     /// Change logs stop when the disk has less than this many MiB left.
     pub disk_reserve_mb: u64,
+    /// How long a node may run components without hearing from the leader, in milliseconds. The same on all
+    /// nodes; every other time of the cluster is derived from it. Nodes more than 100 ms apart need more.
+    pub lease_ms: u64,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
 }
@@ -33,6 +36,7 @@ impl Default for NodeConfig {
             region: "default".to_owned(),
             zone: "default".to_owned(),
             disk_reserve_mb: 512,
+            lease_ms: 2_500,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -78,6 +82,12 @@ impl NodeConfig {
             if text.is_empty() || text.contains(char::is_whitespace) {
                 problems.push(format!("{key} = {text:?} must be a word"));
             }
+        }
+        if !(500..=60_000).contains(&self.lease_ms) {
+            problems.push(format!(
+                "lease_ms = {} is not between 500 and 60000",
+                self.lease_ms
+            ));
         }
         if !matches!(self.telemetry.format.as_str(), "text" | "json") {
             problems.push(format!(

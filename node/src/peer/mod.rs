@@ -2,7 +2,12 @@
 
 mod change_log;
 mod channels;
+mod elsewhere;
+mod heartbeat;
+mod join;
 mod observe;
+mod remote_log;
+mod seal;
 
 use std::pin::Pin;
 
@@ -13,9 +18,11 @@ use oms_proto::peer::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::api::Backend;
+use crate::api::{Backend, status};
 
 pub(crate) use channels::PeerChannels;
+pub(crate) use elsewhere::Elsewhere;
+pub(crate) use seal::{JOIN_VERSION, TokenSecret, fresh_nonce};
 
 /// The answering side.
 #[derive(Clone)]
@@ -24,14 +31,15 @@ pub(crate) struct Peer(pub(crate) Backend);
 #[tonic::async_trait]
 impl PeerService for Peer {
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
-        Err(Status::unimplemented(request.into_inner().folder_id))
+        let answer = join::join(&self.0, request.into_inner()).await;
+        answer.map(Response::new).map_err(status)
     }
 
     async fn heartbeat(
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
-        Err(Status::unimplemented(request.into_inner().cluster_id))
+        heartbeat::heartbeat(&self.0, request.into_inner()).await.map(Response::new)
     }
 
     async fn observe(&self, request: Request<ObserveRequest>) -> Result<Response<ObserveResponse>, Status> {

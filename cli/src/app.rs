@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     client::Context,
-    commands::{component, config, datasource, explain, node, project},
+    commands::{cluster, component, config, datasource, explain, node, project, token},
     error::CliError,
     exit::Exit,
     output::{Format, Output},
@@ -57,6 +57,11 @@ enum Command {
     /// Run a node in the foreground
     #[cfg(feature = "daemon")]
     Start(crate::commands::start::StartArgs),
+    /// Run a node in the foreground that joins a cluster
+    #[cfg(feature = "daemon")]
+    Join(crate::commands::join::JoinArgs),
+    /// Drain a node and take it out of the cluster for good
+    Leave(node::LeaveArgs),
     /// Check or show a node's configuration
     Config {
         #[command(subcommand)]
@@ -78,10 +83,20 @@ enum Command {
         #[command(subcommand)]
         command: component::ComponentCommand,
     },
+    /// The cluster as a whole
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::ClusterCommand,
+    },
     /// Nodes of the cluster
     Node {
         #[command(subcommand)]
         command: node::NodeCommand,
+    },
+    /// Secrets that let new nodes in
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
     },
     /// Say what an error code means and what to do
     Explain(explain::ExplainArgs),
@@ -94,7 +109,8 @@ enum Command {
     Version,
 }
 
-fn address(text: &str) -> Result<String, String> {
+/// Reads `HOST:PORT`, also with `http://` before it.
+pub(crate) fn address(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     match bare.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(bare.to_owned()),
@@ -146,11 +162,16 @@ fn execute(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
         #[cfg(feature = "daemon")]
         Command::Start(arguments) => crate::commands::start::run(&arguments, &context.out),
+        #[cfg(feature = "daemon")]
+        Command::Join(arguments) => crate::commands::join::run(&arguments, &context.out),
+        Command::Leave(arguments) => client(Box::pin(node::leave(arguments, context))),
         Command::Config { command } => config::run(&command, &context.out),
         Command::Datasource { command } => client(Box::pin(datasource::run(command, context))),
         Command::Project { command } => client(Box::pin(project::run(command, context))),
         Command::Component { command } => client(Box::pin(component::run(command, context))),
+        Command::Cluster { command } => client(Box::pin(cluster::run(command, context))),
         Command::Node { command } => client(Box::pin(node::run(command, context))),
+        Command::Token { command } => client(Box::pin(token::run(command, context))),
         Command::Explain(arguments) => explain::run(&arguments, &context.out),
         Command::Completion { shell } => {
             let mut script = Vec::new();

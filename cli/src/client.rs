@@ -5,6 +5,7 @@ use std::time::Duration;
 use oms_proto::v1::{
     component_service_client::ComponentServiceClient, data_source_service_client::DataSourceServiceClient,
     node_service_client::NodeServiceClient, project_service_client::ProjectServiceClient,
+    token_service_client::TokenServiceClient,
 };
 use tonic::{
     Status,
@@ -51,6 +52,17 @@ impl Context {
         components: ComponentServiceClient;
         /// A connection to the node service.
         nodes: NodeServiceClient;
+        /// A connection to the token service.
+        tokens: TokenServiceClient;
+    }
+
+    /// The same, talking to another node.
+    pub(crate) fn at(&self, server: &str) -> Self {
+        Self {
+            server: server.to_owned(),
+            out: self.out.clone(),
+            yes: self.yes,
+        }
     }
 
     async fn connect(&self) -> Result<Channel, CliError> {

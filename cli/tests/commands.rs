@@ -85,6 +85,9 @@ fn full() -> Script {
             address: "127.0.0.1:7070".into(),
             region: "r1".into(),
             leader: true,
+            state: NodeState::Active as i32,
+            role: NodeRole::Leader as i32,
+            health: NodeHealth::Online as i32,
             ..Default::default()
         }],
         items: vec![PrecheckItem {
@@ -155,7 +158,11 @@ fn every_list_has_a_table_and_a_document() {
             &["p1.Store", "running", "lag 250ms"],
             "components",
         ),
-        ("node list", &["127.0.0.1:7070", "leader"], "nodes"),
+        (
+            "node list",
+            &["127.0.0.1:7070", "leader", "active", "online"],
+            "nodes",
+        ),
         (
             "project prechecks shop",
             &["DB_TIME_SYNC", "failed", "set the clock", "precheck.skip"],

@@ -248,7 +248,6 @@ impl Daemon {
             vault: vault.clone(),
             host: host.clone(),
             observer,
-            data_dir: dir.clone(),
             cluster_id: cluster.clone(),
             liveness: liveness.clone(),
             peers: peers.clone(),

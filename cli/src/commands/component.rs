@@ -1,7 +1,10 @@
 //! `omsnode component`.
 
 use clap::Subcommand;
-use oms_proto::v1::{Component, GetComponentRequest, ListComponentsRequest, ReadComponentLogRequest};
+use oms_proto::v1::{
+    Component, FreezeComponentRequest, GetComponentRequest, ListComponentsRequest, MoveComponentRequest,
+    ReadComponentLogRequest, UnfreezeComponentRequest,
+};
 use tokio_stream::StreamExt as _;
 
 use crate::{
@@ -36,6 +39,26 @@ pub(crate) enum ComponentCommand {
         /// How many of the latest lines
         #[arg(short = 'n', long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         lines: u32,
+    },
+    /// Give a component to another node
+    Move {
+        /// The component's id, as `list` shows it
+        id: String,
+        /// The number of the node that takes it
+        node: u64,
+    },
+    /// Keep a component on its node, even if that is lost
+    Freeze {
+        /// The component's id, as `list` shows it
+        id: String,
+        /// Why, for others to read
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a frozen component move again
+    Unfreeze {
+        /// The component's id, as `list` shows it
+        id: String,
     },
 }
 
@@ -112,6 +135,35 @@ pub(crate) async fn run(command: ComponentCommand, context: &Context) -> Result<
                 }
             }
         }
+        ComponentCommand::Move { id, node } => {
+            let request = MoveComponentRequest { id, node };
+            let c = client
+                .move_component(request)
+                .await
+                .map_err(context.failed())?
+                .into_inner();
+            let words = format!("{} goes to node {} under epoch {}", c.id, c.node, c.epoch);
+            out.done(&c, &words)?;
+        }
+        ComponentCommand::Freeze { id, reason } => {
+            let request = FreezeComponentRequest { id, reason };
+            let c = client
+                .freeze_component(request)
+                .await
+                .map_err(context.failed())?
+                .into_inner();
+            let words = format!("{} stays on node {} until it is unfrozen", c.id, c.node);
+            out.done(&c, &words)?;
+        }
+        ComponentCommand::Unfreeze { id } => {
+            let request = UnfreezeComponentRequest { id };
+            let c = client
+                .unfreeze_component(request)
+                .await
+                .map_err(context.failed())?
+                .into_inner();
+            out.done(&c, &format!("{} may move again", c.id))?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -132,6 +184,22 @@ fn properties(c: &Component) -> Table {
         },
     );
     table.property("Epoch", c.epoch.to_string());
+    table.property("Assigned", human.moment(c.assigned_at_ms));
+    table.property("Because", &c.placed_because);
+    table.property("Waiting", &c.waiting);
+    table.property("Frozen", &c.frozen_reason);
+    if c.failovers > 0 {
+        table.property("Failovers", count(c.failovers));
+    }
+    table.property(
+        "Guarantee",
+        match c.guarantee.as_str() {
+            "exactly-once" => "exactly once: rows, position and epoch commit together at the destination",
+            "replaying" => "replaying: a former owner may repeat what was done, which changes nothing",
+            "none" => "none needed: it does not write to the destination",
+            other => other,
+        },
+    );
     table.property("Updated", human.moment(c.updated_at_ms));
     if let Some(progress) = &c.progress {
         table.property("Progress", progress_text(progress));

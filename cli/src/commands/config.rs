@@ -40,6 +40,9 @@ pub(crate) struct ConfigArgs {
     /// Change logs stop when the disk has less than this many MiB left
     #[arg(long, value_name = "MIB")]
     disk_reserve_mb: Option<String>,
+    /// How long the node may run components without hearing from the leader, in milliseconds; the same on all nodes
+    #[arg(long, value_name = "MS")]
+    lease_ms: Option<String>,
     /// What is logged, for example `info` or `warn,oms_mysql=debug`
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -61,6 +64,7 @@ impl ConfigArgs {
             ("region", &self.region),
             ("zone", &self.zone),
             ("disk_reserve_mb", &self.disk_reserve_mb),
+            ("lease_ms", &self.lease_ms),
             ("telemetry.log", &self.log),
             ("telemetry.format", &self.log_format),
             ("telemetry.otlp_endpoint", &self.otlp_endpoint),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use oms_config::NodeConfig;
-use oms_node::{Daemon, StopReason};
+use oms_node::{Daemon, JoinOptions, StopReason};
 use oms_telemetry::Options;
 use oms_types::codes;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,20 +20,24 @@ pub(crate) struct StartArgs {
 }
 
 pub(crate) fn run(arguments: &StartArgs, out: &Output) -> Result<Exit, CliError> {
-    let config = arguments.config.load()?;
+    daemon(&arguments.config.load()?, None, out)
+}
+
+/// Runs a node until it is asked to stop or ends by itself; with `join`, one of an existing cluster.
+pub(super) fn daemon(config: &NodeConfig, join: Option<JoinOptions>, out: &Output) -> Result<Exit, CliError> {
     // An error means that a provider is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CliError::io("the runtime"))?;
-    let result = runtime.block_on(Box::pin(serve(&config, out)));
+    let result = runtime.block_on(Box::pin(serve(config, join, out)));
     // What a second signal interrupted must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(config: &NodeConfig, out: &Output) -> Result<Exit, CliError> {
+async fn serve(config: &NodeConfig, join: Option<JoinOptions>, out: &Output) -> Result<Exit, CliError> {
     let _telemetry = oms_telemetry::start(&Options {
         filter: config.telemetry.log.clone(),
         json: config.telemetry.format == "json",
@@ -45,8 +49,14 @@ async fn serve(config: &NodeConfig, out: &Output) -> Result<Exit, CliError> {
         message: e.to_string(),
     })?;
     let mut signals = Signals::listen()?;
+    let start = async {
+        match join {
+            Some(options) => Box::pin(Daemon::join(config, options)).await,
+            None => Box::pin(Daemon::start(config)).await,
+        }
+    };
     let started = tokio::select! {
-        started = Box::pin(Daemon::start(config)) => started,
+        started = Box::pin(start) => started,
         () = signals.next() => return Ok(Exit::Interrupted),
     };
     let mut daemon = started.map_err(|e| CliError::Daemon {

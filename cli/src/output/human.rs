@@ -33,6 +33,14 @@ impl Human {
         }
     }
 
+    /// `in 5m 12s`; `3s ago` if it is over.
+    pub(crate) fn ahead(&self, at_ms: i64) -> String {
+        match u64::try_from(at_ms.saturating_sub(self.now_ms)) {
+            Ok(left) if left > 0 => format!("in {}", duration_ms(left.max(1000))),
+            _ => ago(self.now_ms, at_ms),
+        }
+    }
+
     /// How long something took, or has taken so far.
     pub(crate) fn span(&self, from_ms: i64, to_ms: i64) -> String {
         if from_ms == 0 {

@@ -23,6 +23,9 @@ pub(crate) struct Script {
     pub(crate) projects: Vec<Project>,
     pub(crate) components: Vec<Component>,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) tokens: Vec<Token>,
+    /// Components that a draining node loses each time somebody looks at it.
+    pub(crate) drains_by: u64,
     pub(crate) items: Vec<PrecheckItem>,
     pub(crate) objects: Vec<SchemaObject>,
     pub(crate) tables: Vec<VerifiedTable>,
@@ -77,7 +80,8 @@ impl Running {
                     .add_service(component_service_server::ComponentServiceServer::new(
                         served.clone(),
                     ))
-                    .add_service(node_service_server::NodeServiceServer::new(served))
+                    .add_service(node_service_server::NodeServiceServer::new(served.clone()))
+                    .add_service(token_service_server::TokenServiceServer::new(served))
                     .serve_with_incoming(TcpListenerStream::new(listener));
                 tokio::select! {
                     result = server => result.unwrap(),
@@ -301,7 +305,7 @@ impl project_service_server::ProjectService for Fake {
     async fn resume_project(&self, r: Request<ResumeProjectRequest>) -> Result<Response<Project>, Status> {
         self.change("resume", &r.into_inner().project, ProjectState::Running)
     }
-    async fn release_project(&self, r: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
+    async fn release_project(&self, r: Request<ReleaseProjectRequest>) -> Result<Response<Project>, Status> {
         self.change("release", &r.into_inner().project, ProjectState::Releasing)
     }
     async fn delete_project(
@@ -436,13 +440,174 @@ impl component_service_server::ComponentService for Fake {
     ) -> Result<Response<Self::ReadComponentLogStream>, Status> {
         Ok(stream(self.script().lines.clone()))
     }
+    async fn move_component(&self, r: Request<MoveComponentRequest>) -> Result<Response<Component>, Status> {
+        let r = r.into_inner();
+        self.change_component(format!("move {} {}", r.id, r.node), &r.id, |c| {
+            c.node = r.node;
+            c.epoch += 1;
+        })
+    }
+    async fn freeze_component(
+        &self,
+        r: Request<FreezeComponentRequest>,
+    ) -> Result<Response<Component>, Status> {
+        let r = r.into_inner();
+        self.change_component(format!("freeze {}", r.id), &r.id, |c| {
+            c.frozen_reason = r.reason.clone()
+        })
+    }
+    async fn unfreeze_component(
+        &self,
+        r: Request<UnfreezeComponentRequest>,
+    ) -> Result<Response<Component>, Status> {
+        let id = r.into_inner().id;
+        self.change_component(format!("unfreeze {id}"), &id, |c| c.frozen_reason.clear())
+    }
+}
+
+impl Fake {
+    fn change_component(
+        &self,
+        call: String,
+        id: &str,
+        change: impl FnOnce(&mut Component),
+    ) -> Result<Response<Component>, Status> {
+        let mut script = self.called(call);
+        let found = script.components.iter_mut().find(|c| c.id == id);
+        let found = found.ok_or_else(|| status_of(codes::api::NOT_FOUND, "no such component"))?;
+        change(found);
+        Ok(Response::new(found.clone()))
+    }
+
+    fn change_node(
+        &self,
+        call: &str,
+        id: u64,
+        change: impl FnOnce(&mut Node),
+    ) -> Result<Response<Node>, Status> {
+        let mut script = self.called(format!("{call} {id}"));
+        let found = script.nodes.iter_mut().find(|n| n.id == id);
+        let found = found.ok_or_else(|| status_of(codes::api::NOT_FOUND, "no such node"))?;
+        change(found);
+        Ok(Response::new(found.clone()))
+    }
 }
 
 #[tonic::async_trait]
 impl node_service_server::NodeService for Fake {
-    async fn list_nodes(&self, _: Request<ListNodesRequest>) -> Result<Response<ListNodesResponse>, Status> {
-        Ok(Response::new(ListNodesResponse {
-            nodes: self.script().nodes.clone(),
+    async fn list_nodes(&self, r: Request<ListNodesRequest>) -> Result<Response<ListNodesResponse>, Status> {
+        let all = r.into_inner().all;
+        let mut nodes = self.script().nodes.clone();
+        nodes.retain(|n| all || n.state() != NodeState::Removed);
+        Ok(Response::new(ListNodesResponse { nodes }))
+    }
+    async fn get_node(&self, r: Request<GetNodeRequest>) -> Result<Response<Node>, Status> {
+        let by = self.script().drains_by;
+        self.change_node("look", r.into_inner().id, |n| {
+            if n.state() == NodeState::Draining {
+                n.components = n.components.saturating_sub(by);
+            }
+        })
+    }
+    async fn cordon_node(&self, r: Request<CordonNodeRequest>) -> Result<Response<Node>, Status> {
+        let r = r.into_inner();
+        self.change_node("cordon", r.id, |n| {
+            n.set_state(NodeState::Cordoned);
+            n.reason = r.reason;
+        })
+    }
+    async fn uncordon_node(&self, r: Request<UncordonNodeRequest>) -> Result<Response<Node>, Status> {
+        self.change_node("uncordon", r.into_inner().id, |n| n.set_state(NodeState::Active))
+    }
+    async fn drain_node(&self, r: Request<DrainNodeRequest>) -> Result<Response<Node>, Status> {
+        let r = r.into_inner();
+        self.change_node("drain", r.id, |n| {
+            n.set_state(NodeState::Draining);
+            n.reason = r.reason;
+        })
+    }
+    async fn remove_node(
+        &self,
+        r: Request<RemoveNodeRequest>,
+    ) -> Result<Response<RemoveNodeResponse>, Status> {
+        let r = r.into_inner();
+        let call = if r.force { "remove-by-force" } else { "remove" };
+        self.change_node(call, r.id, |n| {
+            n.set_state(NodeState::Removed);
+            n.set_role(NodeRole::Outside);
+        })?;
+        Ok(Response::new(RemoveNodeResponse {}))
+    }
+    async fn set_node_quota(&self, r: Request<SetNodeQuotaRequest>) -> Result<Response<Node>, Status> {
+        let r = r.into_inner();
+        self.change_node("quota", r.id, |n| n.quota = r.quota)
+    }
+    async fn get_cluster(&self, _: Request<GetClusterRequest>) -> Result<Response<Cluster>, Status> {
+        let nodes = self.script().nodes.clone();
+        let with = |role: &[NodeRole]| {
+            nodes
+                .iter()
+                .filter(|n| role.contains(&n.role()))
+                .map(|n| n.id)
+                .collect()
+        };
+        Ok(Response::new(Cluster {
+            id: "c1".into(),
+            leader: nodes.iter().find(|n| n.leader).map_or(0, |n| n.id),
+            term: 3,
+            commit_index: 77,
+            voters: with(&[NodeRole::Leader, NodeRole::Voter]),
+            learners: with(&[NodeRole::Learner]),
+            tolerates: 1,
+            feature_level: 2,
+            answered_by: nodes.first().map_or(0, |n| n.id),
         }))
+    }
+}
+
+#[tonic::async_trait]
+impl token_service_server::TokenService for Fake {
+    async fn create_token(
+        &self,
+        r: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let r = r.into_inner();
+        let token = Token {
+            id: "t1".into(),
+            created_at_ms: 1,
+            expires_at_ms: i64::MAX,
+            uses_left: r.uses,
+            remarks: r.remarks,
+        };
+        let mut script = self.called(format!("create-token {} {}", r.valid_seconds, r.uses));
+        script.tokens.push(token.clone());
+        Ok(Response::new(CreateTokenResponse {
+            token: Some(token),
+            secret: "omsnode-join.t1.s3cret".into(),
+        }))
+    }
+    async fn list_tokens(
+        &self,
+        _: Request<ListTokensRequest>,
+    ) -> Result<Response<ListTokensResponse>, Status> {
+        Ok(Response::new(ListTokensResponse {
+            tokens: self.script().tokens.clone(),
+        }))
+    }
+    async fn revoke_token(
+        &self,
+        r: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let id = r.into_inner().id;
+        let mut script = self.called(format!("revoke {id}"));
+        let before = script.tokens.len();
+        script.tokens.retain(|t| t.id != id);
+        if script.tokens.len() == before {
+            return Err(status_of(
+                codes::cluster::TOKEN_UNKNOWN,
+                format!("token {id:?} does not exist"),
+            ));
+        }
+        Ok(Response::new(RevokeTokenResponse {}))
     }
 }

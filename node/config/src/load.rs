@@ -57,6 +57,7 @@ const NOT_SETTINGS: &[&str] = &[
     "OMSNODE_SERVER",
     "OMSNODE_OUTPUT",
     "OMSNODE_PASSWORD",
+    "OMSNODE_TOKEN",
     "OMSNODE_SERVERS",
     "OMSNODE_BIN",
 ];

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, future::join_all, stream};
 use oms_core::{ComponentId, Failure, codes};
 use oms_meta::{MetaCommand, MetaState};
 use oms_proto::{
@@ -163,17 +163,15 @@ impl ComponentService for Components {
         if !wanted.is_empty() && state.project(&wanted).is_none() {
             return Err(status(super::project::unknown(&wanted)));
         }
-        let mut components = Vec::new();
-        for record in state.projects() {
-            let matches = record.public.as_ref().is_some_and(|p| {
+        let records = state.projects().filter(|record| {
+            record.public.as_ref().is_some_and(|p| {
                 wanted.is_empty() || p.id == wanted || p.spec.as_ref().is_some_and(|s| s.name == wanted)
-            });
-            if matches {
-                for c in &record.components {
-                    components.extend(self.0.observer.component(record, c).await);
-                }
-            }
-        }
+            })
+        });
+        let all = records.flat_map(|record| record.components.iter().map(move |c| (record, c)));
+        // At once: a node that does not answer costs its deadline only once.
+        let shown = join_all(all.map(|(record, c)| self.0.observer.component(record, c))).await;
+        let components = shown.into_iter().flatten().collect();
         Ok(Response::new(ListComponentsResponse { components }))
     }
 

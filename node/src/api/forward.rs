@@ -1,8 +1,8 @@
 //! Calls that only another node can answer.
 //!
-//! What is replicated every node answers itself. What lives on one node only (progress, log lines, the
-//! differences that a verification found, the leader's view of the others) is fetched from that node by
-//! the same public call, marked so that it is never passed on a second time.
+//! What is replicated every node answers itself, and progress it asks for with everything else that runs
+//! on a node. What is left (a component's log lines, the leader's view of the others) is fetched from the
+//! node that has it by the same public call, marked so that it is never passed on a second time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,14 +10,10 @@ use oms_core::{ErrorCode, Failure, codes};
 use oms_meta::MetaState;
 use oms_proto::{
     error_of, status_of,
-    v1::{
-        component_service_client::ComponentServiceClient, node_service_client::NodeServiceClient,
-        project_service_client::ProjectServiceClient,
-    },
+    v1::{component_service_client::ComponentServiceClient, node_service_client::NodeServiceClient},
 };
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
-use super::MAX_MESSAGE;
 use crate::peer::PeerChannels;
 
 /// Metadata key that says which node passed a call on.
@@ -88,10 +84,6 @@ impl Peer {
 
     pub(crate) fn components(&self) -> ComponentServiceClient<Channel> {
         ComponentServiceClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn projects(&self) -> ProjectServiceClient<Channel> {
-        ProjectServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
     /// The caller's error for the peer's: what the peer said is handed on as it is; that it said nothing

@@ -2,6 +2,7 @@
 //!
 //! Any node answers any call; [`forward`] fetches what only another one knows.
 
+mod admin;
 mod component;
 mod data_source;
 mod forward;
@@ -9,7 +10,7 @@ mod node;
 mod project;
 mod token;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use oms_actors::{ComponentHost, Shelf};
 use oms_core::Failure;
@@ -17,7 +18,7 @@ use oms_meta::MetaState;
 use oms_proto::{
     status_of,
     v1::{
-        component_service_server::ComponentServiceServer,
+        admin_service_server::AdminServiceServer, component_service_server::ComponentServiceServer,
         data_source_service_server::DataSourceServiceServer, node_service_server::NodeServiceServer,
         project_service_server::ProjectServiceServer, token_service_server::TokenServiceServer,
     },
@@ -28,6 +29,7 @@ use crate::{
     liveness::LivenessTable, metadata::Metadata, observer::Observer, peer::PeerChannels, secrets::Vault,
 };
 
+use admin::Admin;
 use component::Components;
 use data_source::DataSources;
 use forward::Peer;
@@ -47,7 +49,6 @@ pub(crate) struct Backend {
     pub(crate) vault: Arc<Vault>,
     pub(crate) host: Arc<ComponentHost>,
     pub(crate) observer: Arc<Observer>,
-    pub(crate) data_dir: PathBuf,
     pub(crate) cluster_id: String,
     /// What the leader heard from the nodes; empty elsewhere.
     pub(crate) liveness: Arc<LivenessTable>,
@@ -70,9 +71,7 @@ impl Backend {
             Ok(Err(_)) | Err(_) => None,
         };
         match leader {
-            Some(id) if id != self.metadata.node_id() => {
-                self.peer(&*self.metadata.state()?, id).map(Some)
-            }
+            Some(id) if id != self.metadata.node_id() => self.peer(&*self.metadata.state()?, id).map(Some),
             _ => Ok(None),
         }
     }
@@ -85,7 +84,7 @@ impl Backend {
         if let Some(peer) = self.leader(request, ELECTION).await? {
             return Ok(Some(peer));
         }
-        if self.metadata.watch().borrow().leader == Some(self.metadata.node_id()) {
+        if self.metadata.leader() == Some(self.metadata.node_id()) {
             return Ok(None);
         }
         Err(Failure::new(
@@ -95,12 +94,7 @@ impl Backend {
     }
 
     /// The node that a component is assigned to, when it is another one and the call was not passed on.
-    fn owner<T>(
-        &self,
-        request: &Request<T>,
-        state: &MetaState,
-        node: u64,
-    ) -> Result<Option<Peer>, Failure> {
+    fn owner<T>(&self, request: &Request<T>, state: &MetaState, node: u64) -> Result<Option<Peer>, Failure> {
         if forward::is_forwarded(request) || node == 0 || node == self.metadata.node_id() {
             return Ok(None);
         }
@@ -123,6 +117,7 @@ pub(crate) fn add_services(router: Router, backend: Backend) -> Router {
         )
         .add_service(ComponentServiceServer::new(Components(backend.clone())))
         .add_service(NodeServiceServer::new(Nodes(backend.clone())))
+        .add_service(AdminServiceServer::new(Admin(backend.clone())))
         .add_service(TokenServiceServer::new(Tokens(backend)))
 }
 

@@ -27,4 +27,9 @@ pub trait Behavior: Send + Sync + 'static {
     /// Removes everything that the component keeps (files, rows of its own at a destination).
     /// Called when it is not running; idempotent.
     async fn remove(&self, context: &Context) -> Result<(), Failure>;
+
+    /// In words for the user: what stays, and where, when removing is given up.
+    fn keeps(&self, context: &Context) -> String {
+        format!("what {} keeps", context.id)
+    }
 }

@@ -20,6 +20,8 @@ pub enum Facts {
         /// Snapshot positions of tables without a key.
         snapshots: Vec<(TableName, Position)>,
     },
+    /// Incremental synchronization: everything up to here is durable at the destination.
+    Applied(Position),
     /// Incremental synchronization has caught up once.
     CaughtUp,
     /// A verification run has ended.

@@ -9,9 +9,21 @@ use oms_proto::{
     v1::{Component, Project, StepProgress, StepState},
 };
 
-/// Reads the components of this node.
+use crate::peer::Elsewhere;
+
+/// Reads the components of all nodes: those of this one from their host, others by asking the node they
+/// are assigned to, which may not answer. Then nothing is shown, and nobody waits longer than a second.
 pub(crate) struct Observer {
     pub(crate) host: Arc<ComponentHost>,
+    pub(crate) elsewhere: Arc<Elsewhere>,
+}
+
+/// What only the node of a component knows.
+#[derive(Default)]
+struct Seen {
+    progress: StepProgress,
+    retries: u64,
+    last_retry: String,
 }
 
 impl Observer {
@@ -27,22 +39,27 @@ impl Observer {
             };
             // A component that has gone on to another step shows that one's progress.
             let assigned = record.components.iter().find(|c| c.kind == kind.as_str());
-            if assigned.is_none_or(|c| c.step() != step.kind()) {
+            let Some(component) = assigned.filter(|c| c.step() == step.kind()) else {
                 continue;
-            }
-            if let Some(observation) = self.observe(project, kind).await {
+            };
+            if let Some(seen) = self.observe(project, kind, component).await {
                 progress.push(StepProgress {
                     kind: step.kind,
-                    ..step_progress(&observation)
+                    ..seen.progress
                 });
             }
         }
         progress
     }
 
-    /// Everything up to this position is at the destination, as far as this node's component knows.
+    /// Everything up to this position is at the destination, as far as the component itself knows; with
+    /// its lag in milliseconds.
     pub(crate) async fn applied(&self, project: &Project) -> Option<(Position, u64)> {
-        let observation = self.observe(project, ComponentKind::IncrSync).await?;
+        let id = ComponentId::new(project.id.parse().ok()?, ComponentKind::IncrSync);
+        if let Some(record) = self.elsewhere.assigned(&id) {
+            return self.elsewhere.applied(&id, &record).await;
+        }
+        let observation = self.host.observe(&id).await?;
         let lag = observation.progress.lag_ms.unwrap_or_default();
         observation.progress.applied.map(|p| (p, lag))
     }
@@ -52,7 +69,7 @@ impl Observer {
         let project = record.public.as_ref()?;
         let kind: ComponentKind = c.kind.parse().ok()?;
         let id = ComponentId::new(project.id.parse().ok()?, kind);
-        let observation = self.host.observe(&id).await;
+        let seen = self.observe(project, kind, c).await;
         Some(Component {
             id: id.to_string(),
             project: project.id.clone(),
@@ -62,13 +79,13 @@ impl Observer {
             node: c.node,
             epoch: c.epoch,
             error: c.error.clone(),
-            progress: observation.as_ref().map(|o| StepProgress {
+            progress: seen.as_ref().map(|seen| StepProgress {
                 kind: c.step,
-                ..step_progress(o)
+                ..seen.progress.clone()
             }),
             updated_at_ms: c.updated_at_ms,
-            retries: observation.as_ref().map_or(0, |o| o.retries),
-            last_retry: observation.and_then(|o| o.last_retry).unwrap_or_default(),
+            retries: seen.as_ref().map_or(0, |seen| seen.retries),
+            last_retry: seen.map(|seen| seen.last_retry).unwrap_or_default(),
             assigned_at_ms: c.assigned_at_ms,
             frozen_reason: c.frozen_reason.clone(),
             placed_because: c.placed_because.clone(),
@@ -78,10 +95,27 @@ impl Observer {
         })
     }
 
-    async fn observe(&self, project: &Project, kind: ComponentKind) -> Option<Observation> {
-        self.host
-            .observe(&ComponentId::new(project.id.parse().ok()?, kind))
-            .await
+    async fn observe(
+        &self,
+        project: &Project,
+        kind: ComponentKind,
+        component: &ComponentRecord,
+    ) -> Option<Seen> {
+        let id = ComponentId::new(project.id.parse().ok()?, kind);
+        if !self.elsewhere.has(component) {
+            let observation = self.host.observe(&id).await?;
+            return Some(Seen {
+                progress: step_progress(&observation),
+                retries: observation.retries,
+                last_retry: observation.last_retry.unwrap_or_default(),
+            });
+        }
+        let shown = self.elsewhere.component_of(&id, component).await?;
+        Some(Seen {
+            progress: shown.progress.unwrap_or_default(),
+            retries: shown.retries,
+            last_retry: shown.last_retry,
+        })
     }
 }
 
@@ -96,7 +130,8 @@ fn guarantee(kind: ComponentKind) -> &'static str {
     }
 }
 
-fn step_progress(o: &Observation) -> StepProgress {
+/// Progress as the API shows it; whose step it is, the caller adds.
+pub(crate) fn step_progress(o: &Observation) -> StepProgress {
     let p = &o.progress;
     let left = p.total_rows.saturating_sub(p.rows);
     StepProgress {

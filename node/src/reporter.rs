@@ -133,6 +133,10 @@ impl Reporter for MetaReporter {
                     ..Default::default()
                 }
             }
+            Facts::Applied(position) => ComponentFacts {
+                applied: position.encode(),
+                ..Default::default()
+            },
             Facts::CaughtUp => ComponentFacts {
                 caught_up: true,
                 ..Default::default()

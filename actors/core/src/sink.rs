@@ -53,6 +53,11 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
     /// Removes everything that the sink keeps for a component. Idempotent.
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure>;
 
+    /// In words for the user: what [`Sink::forget`] would remove, and where it is.
+    fn keeps(&self, component: &ComponentId) -> String {
+        format!("what the destination keeps for {component}")
+    }
+
     /// A reader of the destination's rows, for verification. Values come as the source's reader
     /// would give them for the destination's definition.
     async fn open_snapshot(&self) -> Result<Box<dyn crate::SnapshotReader>, Failure>;

@@ -188,4 +188,8 @@ impl Behavior for FullImport {
     async fn remove(&self, context: &Context) -> Result<(), Failure> {
         self.sink.forget(&context.id).await
     }
+
+    fn keeps(&self, context: &Context) -> String {
+        self.sink.keeps(&context.id)
+    }
 }

@@ -4,20 +4,21 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use oms_apply::{ApplyProgress, SyncConfig, SyncEnd, SyncPlan, Synchronizer, resume_or_initialize};
-use oms_changelog::ChangeLogError;
 use oms_core::{ClaimToken, Counters, Failure, Position, Sink, SinkOptions, Source, TableMap, TableName};
 use tokio::sync::watch;
 
 use super::{
+    followed_log::LogLink,
     log_feed::{LogEventSource, Marks},
     pairs::{Mapping, load_pairs},
     shelf::Shelf,
-    store::{CONSUMER, failure_of},
 };
 use crate::{Behavior, Completion, Context, Facts};
 
 /// How often progress is published and retention is told what is still needed.
 const TICK: Duration = Duration::from_millis(200);
+/// How often the metadata is told what is applied, for a Store that must begin anew.
+const NOTE_APPLIED: Duration = Duration::from_secs(5);
 
 /// What incremental synchronization works on.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ pub struct IncrSync {
 }
 
 impl IncrSync {
-    /// Applies the log that is on the shelf to the sink.
+    /// Applies the project's log, which is on the shelf or found through it on another node.
     pub fn new(
         source: Arc<dyn Source>,
         sink: Arc<dyn Sink>,
@@ -70,6 +71,7 @@ impl IncrSync {
         progress: watch::Receiver<ApplyProgress>,
         counters: Arc<Counters>,
         marks: Arc<Marks>,
+        link: Arc<LogLink>,
     ) -> Result<(), Failure> {
         let mut caught_up = false;
         let mut tick = tokio::time::interval(TICK);
@@ -81,23 +83,23 @@ impl IncrSync {
             let lag_ms = now
                 .source_time_us
                 .map(|t| u64::try_from(context.clock.now_ms().saturating_sub(t / 1_000)).unwrap_or_default());
-            if let Some(seq) = marks.passed(&watermark.position)
-                && let Some(shelved) = self.shelf.get(context.id.project())
+            // A later run begins where the destination says, not where this one has come in memory.
+            if let Some(durable) = now.durable
+                && let Some((log_id, seq)) = marks.passed(&durable.position)
             {
-                match shelved.log.set_low_watermark(CONSUMER, seq).await {
-                    Ok(()) | Err(ChangeLogError::Closed) => {}
-                    Err(error) => return Err(failure_of(error)),
-                }
+                link.needs_from(log_id, seq).await?;
             }
-            self.shelf
-                .note_applied(context.id.project(), watermark.position.clone());
             context.progress.update(|p| {
                 p.rows = done.rows;
                 p.bytes = done.bytes;
                 p.objects = done.transactions;
                 p.lag_ms = lag_ms;
                 p.position = watermark.position.to_string();
-                p.detail = format!("{} transactions in flight", now.transactions_in_flight);
+                p.detail = format!(
+                    "{} transactions in flight, {}",
+                    now.transactions_in_flight,
+                    link.place()
+                );
                 p.applied = Some(watermark.position.clone());
             });
             let within = lag_ms.is_some_and(|lag| u128::from(lag) <= self.settings.caught_up.as_millis());
@@ -106,6 +108,35 @@ impl IncrSync {
                 context.log.info(format!("caught up at {}", watermark.position));
                 caught_up = true;
             }
+        }
+    }
+}
+
+/// Tells the metadata what is durable at the destination, at once and then now and then, until dropped.
+///
+/// Each note is at or before the checkpoint of any later claim, so a Store that begins there misses
+/// nothing. Without one it begins at the project's start, which is right, too.
+async fn note_applied(
+    context: &Context,
+    first: Position,
+    progress: watch::Receiver<ApplyProgress>,
+) -> Result<(), Failure> {
+    let mut noted = None;
+    let mut durable = first;
+    loop {
+        if noted.as_ref() != Some(&durable) {
+            match context.reporter.facts(Facts::Applied(durable.clone())).await {
+                Ok(()) => noted = Some(durable.clone()),
+                // The next note says more.
+                Err(failure) if failure.is_transient() => {
+                    tracing::debug!(component = %context.id, "not noted yet: {failure}");
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        tokio::time::sleep(NOTE_APPLIED).await;
+        if let Some(now) = progress.borrow().durable.clone() {
+            durable = now.position;
         }
     }
 }
@@ -151,17 +182,23 @@ impl Behavior for IncrSync {
         };
         let synchronizer = Synchronizer::new(plan, config);
         let marks = Arc::new(Marks::default());
+        let link = Arc::new(LogLink::default());
         let feed = LogEventSource {
             shelf: self.shelf.clone(),
             project: context.id.project().clone(),
             source: self.source.clone(),
             tables,
             marks: marks.clone(),
+            link: link.clone(),
+            log: context.log.clone(),
         };
-        let follow = self.follow(context, synchronizer.progress(), synchronizer.counters(), marks);
+        let progress = synchronizer.progress();
+        let note = note_applied(context, checkpoint.watermark.position.clone(), progress.clone());
+        let follow = self.follow(context, progress, synchronizer.counters(), marks, link);
         let end = tokio::select! {
             end = synchronizer.run(&*claim, &feed, checkpoint, &context.cancel) => end?,
             failed = follow => return failed.map(|()| Completion::Stopped),
+            failed = note => return failed.map(|()| Completion::Stopped),
         };
         Ok(match end {
             SyncEnd::Cancelled => Completion::Stopped,
@@ -173,5 +210,9 @@ impl Behavior for IncrSync {
 
     async fn remove(&self, context: &Context) -> Result<(), Failure> {
         self.sink.forget(&context.id).await
+    }
+
+    fn keeps(&self, context: &Context) -> String {
+        self.sink.keeps(&context.id)
     }
 }

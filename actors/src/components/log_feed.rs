@@ -7,52 +7,58 @@ use std::{
 
 use async_trait::async_trait;
 use oms_apply::{EventFeed, EventSource};
-use oms_changelog::{ChangeLogError, LogReader, LogRecord, LogSeq, ReadFrom, RecordFlags as LogFlags};
+use oms_changelog::{LogId, LogRecord, LogSeq, RecordFlags as LogFlags};
 use oms_core::{
     CapturedRecord, DecodeProgress, Failure, LogDecoder, LogEvent, Position, RecordFlags, Row, Source,
-    TableMap, codes,
+    TableMap,
 };
 use oms_types::ProjectId;
-use tokio::time::{Duration, sleep};
 
-use super::{shelf::Shelf, store::failure_of};
+use super::{
+    followed_log::{FollowedLog, LogLink},
+    shelf::Shelf,
+    store::failure_of,
+};
+use crate::ComponentLog;
 
 /// Records between two marks.
 const MARK_EVERY: u64 = 2_000;
 
-/// Opens feeds over the project's change log on this node.
+/// Opens feeds over the project's change log.
 pub(crate) struct LogEventSource {
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) project: ProjectId,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) tables: Arc<TableMap>,
     pub(crate) marks: Arc<Marks>,
+    pub(crate) link: Arc<LogLink>,
+    pub(crate) log: Arc<ComponentLog>,
 }
 
-/// Which record number follows which position, now and then: lets a position be turned back into
-/// the record number that retention needs.
+/// Which record of which log follows which position, now and then: lets a position be turned back
+/// into the record number that retention needs.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    marks: Mutex<VecDeque<(LogSeq, Position)>>,
+    marks: Mutex<VecDeque<(LogId, LogSeq, Position)>>,
 }
 
 impl Marks {
-    fn push(&self, next: LogSeq, position: Position) {
+    fn push(&self, log_id: LogId, next: LogSeq, position: Position) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.push_back((next, position));
+        marks.push_back((log_id, next, position));
     }
 
     fn clear(&self) {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The number of the first record that is still needed when everything up to `applied` is at the
-    /// destination; `None` when no further mark was passed.
-    pub(crate) fn passed(&self, applied: &Position) -> Option<LogSeq> {
+    /// The log and the number of the first record that is still needed when everything up to `applied`
+    /// is at the destination; `None` when no further mark was passed.
+    pub(crate) fn passed(&self, applied: &Position) -> Option<(LogId, LogSeq)> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         let mut passed = None;
-        while marks.front().is_some_and(|(_, position)| position <= applied) {
-            passed = marks.pop_front().map(|(seq, _)| seq);
+        while marks.front().is_some_and(|(_, _, position)| position <= applied) {
+            passed = marks.pop_front().map(|(log_id, seq, _)| (log_id, seq));
         }
         passed
     }
@@ -62,38 +68,22 @@ impl Marks {
 impl EventSource for LogEventSource {
     async fn open(&self, from: &Position) -> Result<Box<dyn EventFeed>, Failure> {
         let decoder = self.source.decoder(self.tables.clone(), from)?;
-        // The Store may be restarting, or may not have come as far yet.
-        loop {
-            let shelved = self.shelf.wait_for(&self.project).await;
-            match shelved.log.open_reader(ReadFrom::Position(from.clone())).await {
-                Ok(reader) => {
-                    self.marks.clear();
-                    return Ok(Box::new(LogEventFeed {
-                        reader,
-                        decoder,
-                        marks: self.marks.clone(),
-                        since_mark: 0,
-                        waiting: VecDeque::new(),
-                        partial: None,
-                    }));
-                }
-                Err(ChangeLogError::PositionAhead { .. } | ChangeLogError::Closed) => {
-                    sleep(Duration::from_millis(200)).await;
-                }
-                Err(error @ ChangeLogError::PositionPurged { .. }) => {
-                    return Err(Failure::new(
-                        codes::apply::POSITION_BEHIND_STORE,
-                        format!("{from}: {error}"),
-                    ));
-                }
-                Err(error) => return Err(failure_of(error)),
-            }
-        }
+        let (shelf, project) = (self.shelf.clone(), self.project.clone());
+        let reader = FollowedLog::open(shelf, project, from, self.link.clone(), self.log.clone()).await?;
+        self.marks.clear();
+        Ok(Box::new(LogEventFeed {
+            reader,
+            decoder,
+            marks: self.marks.clone(),
+            since_mark: 0,
+            waiting: VecDeque::new(),
+            partial: None,
+        }))
     }
 }
 
 struct LogEventFeed {
-    reader: Box<dyn LogReader>,
+    reader: FollowedLog,
     decoder: Box<dyn LogDecoder>,
     marks: Arc<Marks>,
     since_mark: u64,
@@ -111,7 +101,10 @@ impl LogEventFeed {
             self.since_mark += 1;
             if self.since_mark >= MARK_EVERY || captured.flags.has(RecordFlags::HEARTBEAT) {
                 self.since_mark = 0;
-                self.marks.push(record.seq.next(), position.clone());
+                // Records of one log only wait at a time: they were read together.
+                if let Some(log_id) = self.reader.log_id() {
+                    self.marks.push(log_id, record.seq.next(), position.clone());
+                }
             }
         }
         Ok(captured)
@@ -129,8 +122,7 @@ impl EventFeed for LogEventFeed {
             } else if let Some(next) = self.waiting.pop_front() {
                 self.begin(&next)?
             } else if events.is_empty() {
-                let read = self.reader.next_batch(max_bytes).await;
-                self.waiting = read.map_err(failure_of)?.into();
+                self.waiting = self.reader.next_batch(max_bytes).await?.into();
                 continue;
             } else {
                 break;

@@ -1,16 +1,20 @@
 //! The components of a migration project.
 
+mod followed_log;
 mod full_import;
 mod full_verification;
 mod incr_sync;
 mod log_feed;
+mod other_nodes;
 mod pairs;
 mod shelf;
 mod store;
+mod store_log;
 
 pub use full_import::{FullImport, FullImportSettings};
 pub use full_verification::{FullVerification, FullVerificationSettings};
 pub use incr_sync::{IncrSync, IncrSyncSettings};
+pub use other_nodes::{Alone, LogConsumer, LogStart, LogStream, OtherNodes, StoreSite};
 pub use pairs::{Mapping, load_pairs_each};
-pub use shelf::{Shelf, ShelvedLog};
+pub use shelf::{Shelf, ShelfGuard, ShelvedLog};
 pub use store::{Store, StoreSettings};

@@ -1,4 +1,4 @@
-//! Where components of one node find each other's change logs.
+//! Where components find a project's change log.
 
 use std::{
     collections::BTreeMap,
@@ -8,30 +8,40 @@ use std::{
     },
 };
 
-use oms_changelog::ChangeLog;
-use oms_core::Position;
+use async_trait::async_trait;
+use oms_changelog::{ChangeLog, ChangeLogError, LogId, LogReader, LogRecord, LogSeq, ReadFrom};
+use oms_core::Failure;
 use oms_types::ProjectId;
-use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use super::{
+    other_nodes::{Alone, LogConsumer, LogStart, LogStream, OtherNodes},
+    store::{CONSUMER, failure_of},
+};
 
 /// A change log that a Store on this node has open.
 #[derive(Clone)]
 pub struct ShelvedLog {
     /// The log.
     pub log: Arc<dyn ChangeLog>,
+    /// Its identity: another one each time a log is begun anew.
+    pub log_id: LogId,
     /// When the source last said that there is nothing newer, in milliseconds since the epoch.
     caught_up_ms: Arc<AtomicI64>,
 }
 
 impl ShelvedLog {
-    pub(crate) fn new(log: Arc<dyn ChangeLog>) -> Self {
+    /// A log as a Store puts it up.
+    pub fn new(log: Arc<dyn ChangeLog>, log_id: LogId) -> Self {
         Self {
             log,
+            log_id,
             caught_up_ms: Arc::new(AtomicI64::new(0)),
         }
     }
 
-    pub(crate) fn note_caught_up(&self, now_ms: i64) {
+    /// Notes that the source had nothing newer at this time.
+    pub fn note_caught_up(&self, now_ms: i64) {
         self.caught_up_ms.store(now_ms, Ordering::Relaxed);
     }
 
@@ -39,18 +49,59 @@ impl ShelvedLog {
     pub fn caught_up_ms(&self) -> i64 {
         self.caught_up_ms.load(Ordering::Relaxed)
     }
+
+    /// A reader for incremental synchronization: at `from.next` if that is of this log, otherwise
+    /// behind `from.position`.
+    ///
+    /// # Errors
+    /// `OMS-STORE-0004` when the log does not reach back, `OMS-STORE-0007` when it has not come as far,
+    /// `OMS-STORE-0005` when the position does not compare with those of the log.
+    pub async fn open_reader(&self, from: &LogStart) -> Result<Box<dyn LogReader>, ChangeLogError> {
+        let from = match from.next {
+            Some((log_id, seq)) if log_id == self.log_id => ReadFrom::Seq(seq),
+            _ => ReadFrom::Behind(from.position.clone()),
+        };
+        self.log.open_reader(from).await
+    }
+
+    /// Says that incremental synchronization will not ask for a record before this one.
+    pub async fn needs_from(&self, seq: LogSeq) -> Result<(), Failure> {
+        match self.log.set_low_watermark(CONSUMER, seq).await {
+            Ok(()) | Err(ChangeLogError::Closed) => Ok(()),
+            Err(error) => Err(failure_of(error)),
+        }
+    }
 }
 
-/// The change logs that are open on this node, and how far they were applied, by project.
-#[derive(Default)]
+/// The change logs that are open on this node, by project, and the way to those on others.
 pub struct Shelf {
+    others: Arc<dyn OtherNodes>,
     logs: watch::Sender<BTreeMap<ProjectId, ShelvedLog>>,
-    applied: Mutex<BTreeMap<ProjectId, watch::Sender<Option<Position>>>>,
+}
+
+impl Default for Shelf {
+    /// The shelf of a node without others.
+    fn default() -> Self {
+        Self::new(Arc::new(Alone))
+    }
 }
 
 impl Shelf {
+    /// An empty shelf of a node among others.
+    pub fn new(others: Arc<dyn OtherNodes>) -> Self {
+        Self {
+            others,
+            logs: watch::Sender::default(),
+        }
+    }
+
+    /// The way to other nodes.
+    pub(crate) fn others(&self) -> &dyn OtherNodes {
+        &*self.others
+    }
+
     /// Puts a log up. It is taken down when the guard is dropped.
-    pub(crate) fn put(self: &Arc<Self>, project: ProjectId, log: ShelvedLog) -> ShelfGuard {
+    pub fn put(self: &Arc<Self>, project: ProjectId, log: ShelvedLog) -> ShelfGuard {
         self.logs.send_modify(|logs| {
             logs.insert(project.clone(), log);
         });
@@ -60,25 +111,7 @@ impl Shelf {
         }
     }
 
-    /// Notes that everything up to here is at the destination of the project.
-    pub(crate) fn note_applied(&self, project: &ProjectId, position: Position) {
-        let mut applied = self.applied.lock();
-        applied
-            .entry(project.clone())
-            .or_default()
-            .send_replace(Some(position));
-    }
-
-    /// What incremental synchronization of the project has applied on this node.
-    pub fn applied(&self, project: &ProjectId) -> watch::Receiver<Option<Position>> {
-        self.applied
-            .lock()
-            .entry(project.clone())
-            .or_default()
-            .subscribe()
-    }
-
-    /// Waits until the project's log is up. Cancel safe.
+    /// Waits until the project's log is up on this node. Cancel safe.
     pub async fn wait_for(&self, project: &ProjectId) -> ShelvedLog {
         let mut logs = self.logs.subscribe();
         loop {
@@ -90,14 +123,14 @@ impl Shelf {
         }
     }
 
-    /// The project's log, if it is up.
+    /// The project's log, if it is up on this node.
     pub fn get(&self, project: &ProjectId) -> Option<ShelvedLog> {
         self.logs.borrow().get(project).cloned()
     }
 }
 
 /// Takes a log down when dropped.
-pub(crate) struct ShelfGuard {
+pub struct ShelfGuard {
     shelf: Arc<Shelf>,
     project: ProjectId,
 }
@@ -107,5 +140,42 @@ impl Drop for ShelfGuard {
         self.shelf.logs.send_modify(|logs| {
             logs.remove(&self.project);
         });
+    }
+}
+
+/// A log of this node as incremental synchronization reads it.
+pub(crate) struct LocalStream {
+    shelved: ShelvedLog,
+    reader: Box<dyn LogReader>,
+}
+
+impl LocalStream {
+    pub(crate) async fn open(shelved: ShelvedLog, from: &LogStart) -> Result<Box<dyn LogStream>, Failure> {
+        let reader = shelved.open_reader(from).await.map_err(failure_of)?;
+        Ok(Box::new(Self { shelved, reader }))
+    }
+}
+
+#[async_trait]
+impl LogStream for LocalStream {
+    fn log_id(&self) -> LogId {
+        self.shelved.log_id
+    }
+
+    async fn next_batch(&mut self, max_bytes: usize) -> Result<Vec<LogRecord>, Failure> {
+        self.reader.next_batch(max_bytes).await.map_err(failure_of)
+    }
+
+    fn consumer(&self) -> Arc<dyn LogConsumer> {
+        Arc::new(LocalConsumer(self.shelved.clone()))
+    }
+}
+
+struct LocalConsumer(ShelvedLog);
+
+#[async_trait]
+impl LogConsumer for LocalConsumer {
+    async fn needs_from(&self, seq: LogSeq) -> Result<(), Failure> {
+        self.0.needs_from(seq).await
     }
 }

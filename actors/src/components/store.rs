@@ -7,17 +7,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use oms_changelog::{
-    ChangeLog, ChangeLogError, LogConfig, LogId, LogOrigin, LogSeq, LogWriter, NewRecord, RetentionPolicy,
-    SegmentLog,
-};
+use oms_changelog::{ChangeLog, ChangeLogError, LogWriter, NewRecord, RetentionPolicy};
 use oms_core::{CapturedRecord, Failure, Position, RecordFlags, Source, codes};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{Instant, interval},
 };
 
-use super::shelf::{Shelf, ShelvedLog};
+use super::{
+    shelf::{Shelf, ShelvedLog},
+    store_log,
+};
 use crate::{Behavior, Completion, Context, Facts};
 
 /// Name under which incremental synchronization holds back retention.
@@ -34,14 +34,17 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 pub struct StoreSettings {
     /// Folder of the change log.
     pub dir: PathBuf,
-    /// Identity of the change log.
-    pub log_id: [u8; 16],
+    /// First half of the identity of the project's change logs; the other half is made with each.
+    pub log_family: [u8; 8],
     /// Free bytes that are left to others on the disk.
     pub reserve_bytes: u64,
     /// How long records are kept after they were applied.
     pub retention: Duration,
-    /// Where capture began, if that was recorded already.
+    /// Where capture began, if that was recorded already. Never changes.
     pub start: Option<Position>,
+    /// What incremental synchronization has noted as applied, if anything: a log that is begun anew
+    /// begins here.
+    pub applied: Option<Position>,
 }
 
 /// Captures a source's log.
@@ -50,6 +53,13 @@ pub struct StoreSettings {
 /// it is durable. Restart: continues behind the last whole transaction in the log; the part of a
 /// transaction that was durable already is voided in the log. The start position is durable in the
 /// log before it is reported, and reported before the component counts as running.
+///
+/// On a node without the log, or with one that lacks what is needed, a log is begun anew: at what is
+/// applied, or at the start position (`store_log`).
+///
+/// The report precedes each connection to the source. It is refused to a former owner, and one that is
+/// cut off from the metadata cannot make it: such a one never takes the source's connection, which
+/// servers give to the latest reader of a name, from its successor again.
 pub struct Store {
     source: Arc<dyn Source>,
     shelf: Arc<Shelf>,
@@ -67,39 +77,6 @@ impl Store {
             settings,
             start: OnceLock::new(),
         }
-    }
-
-    async fn open(&self, context: &Context) -> Result<SegmentLog, Failure> {
-        let start_position = match &self.settings.start {
-            Some(position) => position.clone(),
-            None => self.source.current_position().await?,
-        };
-        let config = LogConfig {
-            reserve_bytes: self.settings.reserve_bytes,
-            ..LogConfig::new(&self.settings.dir)
-        };
-        let origin = LogOrigin {
-            log_id: LogId(self.settings.log_id),
-            start_position,
-        };
-        let (log, recovery) = SegmentLog::open(config, origin).await.map_err(failure_of)?;
-        if recovery.created {
-            // Nothing may be removed before incremental synchronization has said what it needs.
-            log.set_low_watermark(CONSUMER, LogSeq::FIRST)
-                .await
-                .map_err(failure_of)?;
-            if self.settings.start.is_some() {
-                context
-                    .log
-                    .warn("the change log was missing; capturing again from its start position");
-            }
-        }
-        if recovery.torn_bytes > 0 {
-            context
-                .log
-                .warn(format!("cut off a torn end of {} bytes", recovery.torn_bytes));
-        }
-        Ok(log)
     }
 
     async fn capture(&self, context: &Context, shelved: &ShelvedLog) -> Result<(), Failure> {
@@ -287,8 +264,9 @@ pub(crate) fn failure_of(error: ChangeLogError) -> Failure {
 #[async_trait]
 impl Behavior for Store {
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
-        let log: Arc<dyn ChangeLog> = Arc::new(self.open(context).await?);
-        let shelved = ShelvedLog::new(log.clone());
+        let (log, log_id) = store_log::open(&self.settings, &*self.source, &context.log).await?;
+        let log: Arc<dyn ChangeLog> = Arc::new(log);
+        let shelved = ShelvedLog::new(log.clone(), log_id);
         let start = match &self.settings.start {
             Some(start) => start.clone(),
             // Durable in the log since it was opened; an earlier run may have made it.
@@ -314,16 +292,6 @@ impl Behavior for Store {
     }
 
     async fn remove(&self, _: &Context) -> Result<(), Failure> {
-        match tokio::fs::remove_dir_all(&self.settings.dir).await {
-            Ok(()) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(e) => {
-                let dir = self.settings.dir.display();
-                Err(Failure::new(
-                    codes::store::IO,
-                    format!("cannot remove {dir}: {e}"),
-                ))
-            }
-        }
+        store_log::remove_all(&self.settings.dir).await
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use oms_proto::v1::{
     DecideObjectRequest, ListObjectsRequest, ObjectDecision, ObjectKind, PrecheckItem, Project,
-    ProjectRequest, ProjectState, ResumeProjectRequest, SchemaObject,
+    ProjectRequest, ProjectState, ReleaseProjectRequest, ResumeProjectRequest, SchemaObject,
 };
 use tonic::Status;
 
@@ -42,7 +42,20 @@ impl ProjectClient {
 
     /// To RELEASING; [`ProjectClient::wait_released`] waits for the end of it.
     pub async fn release(&self, node: &OmsNode) -> Answer<Project> {
-        let answer = node.projects().await?.release_project(self.named()).await;
+        self.release_with(node, false).await
+    }
+
+    /// To RELEASING, and what cannot be removed is given up.
+    pub async fn force_release(&self, node: &OmsNode) -> Answer<Project> {
+        self.release_with(node, true).await
+    }
+
+    async fn release_with(&self, node: &OmsNode, force: bool) -> Answer<Project> {
+        let request = ReleaseProjectRequest {
+            project: self.name.clone(),
+            force,
+        };
+        let answer = node.projects().await?.release_project(request).await;
         Ok(answer.map(tonic::Response::into_inner))
     }
 

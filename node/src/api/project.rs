@@ -14,8 +14,8 @@ use oms_proto::{
         GetProjectRequest, LabelProjectRequest, ListDifferencesRequest, ListObjectsRequest,
         ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
         ListVerifiedTablesResponse, ObjectState, Project, ProjectRequest, ProjectSnapshot, ProjectState,
-        ResumeProjectRequest, SchemaObject, ValidateProjectRequest, ValidateProjectResponse,
-        VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
+        ReleaseProjectRequest, ResumeProjectRequest, SchemaObject, ValidateProjectRequest,
+        ValidateProjectResponse, VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
     },
 };
 use std::pin::Pin;
@@ -145,9 +145,17 @@ impl ProjectService for Projects {
             .await
     }
 
-    async fn release_project(&self, request: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
-        self.simple(&request.into_inner().project, ProjectChange::Release)
-            .await
+    async fn release_project(
+        &self,
+        request: Request<ReleaseProjectRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let r = request.into_inner();
+        let change = ChangeProject {
+            change: ProjectChange::Release as i32,
+            force: r.force,
+            ..Default::default()
+        };
+        self.change(&r.project, change).await
     }
 
     async fn delete_project(

@@ -57,6 +57,21 @@ impl PeerChannels {
         Ok(channel)
     }
 
+    /// A connection of its own to the node at an address, which ends when it is dropped: for long streams,
+    /// whose troubles must not be those of other calls.
+    ///
+    /// # Errors
+    /// `OMS-API-0001` when the text is not an address.
+    pub(crate) fn dedicated(&self, address: &str) -> Result<Channel, Failure> {
+        let node = NodeInfo {
+            address: address.to_owned(),
+            ..NodeInfo::default()
+        };
+        self.connect
+            .channel(&node)
+            .map_err(|why| Failure::new(codes::api::INVALID_ARGUMENT, why))
+    }
+
     /// Forgets the connection to an address: the next client connects anew. For one that got no answer,
     /// since packets into a cut network can hold up a connection long after the cut has healed.
     pub(crate) fn forget(&self, address: &str) {

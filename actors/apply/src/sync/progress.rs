@@ -7,6 +7,9 @@ use oms_core::Watermark;
 pub struct ApplyProgress {
     /// Everything up to here is at the destination. `None` before the run began.
     pub watermark: Option<Watermark>,
+    /// What the destination itself knows to be applied: a new claim's checkpoint is not before it. It may
+    /// be behind `watermark` by transactions without rows and by heartbeats.
+    pub durable: Option<Watermark>,
     /// When the source committed the last transaction of the prefix, or said that there is nothing
     /// more: now minus this is the lag. In microseconds since the epoch.
     pub source_time_us: Option<i64>,

@@ -277,6 +277,7 @@ impl<'a> Running<'a> {
     fn show(&self) {
         self.progress.send_replace(ApplyProgress {
             watermark: Some(self.tracker.watermark().clone()),
+            durable: Some(self.durable.clone()),
             source_time_us: self.tracker.time_us(),
             transactions_in_flight: self.tracker.span(),
             bytes_in_memory: self.gauge.now(),

@@ -69,6 +69,10 @@ impl Sink for OceanBaseSink {
         self.inner.forget(component).await
     }
 
+    fn keeps(&self, component: &ComponentId) -> String {
+        self.inner.keeps(component)
+    }
+
     async fn open_snapshot(&self) -> Result<Box<dyn SnapshotReader>, Failure> {
         self.inner.open_snapshot().await
     }

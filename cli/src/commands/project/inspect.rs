@@ -174,6 +174,9 @@ fn properties(project: &Project, human: &Human) -> Table {
     if let Some(error) = &project.error {
         table.property("Error", format!("{} {}", error.code, error.message));
     }
+    for left in &project.left_behind {
+        table.property("Left behind", left.clone());
+    }
     table
 }
 

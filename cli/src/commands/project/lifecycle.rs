@@ -4,7 +4,7 @@ use std::{io::Read as _, path::Path};
 
 use oms_proto::v1::{
     CreateProjectRequest, GetProjectRequest, LabelProjectRequest, PrecheckStatus, Project, ProjectRequest,
-    ProjectSpec, ResumeProjectRequest, ValidateProjectRequest,
+    ProjectSpec, ReleaseProjectRequest, ResumeProjectRequest, ValidateProjectRequest,
 };
 use oms_types::codes;
 
@@ -185,13 +185,24 @@ pub(super) async fn resume(context: &Context, name: String, watching: &Watching)
     show_or_follow(context, &project, watching).await
 }
 
-pub(super) async fn release(context: &Context, name: String, watch: bool) -> Result<Exit, CliError> {
+pub(super) async fn release(
+    context: &Context,
+    name: String,
+    force: bool,
+    watch: bool,
+) -> Result<Exit, CliError> {
+    let given_up = if force {
+        "; what cannot be removed now is given up and stays where it is"
+    } else {
+        ""
+    };
     let what = format!(
-        "Project {name} will be released: its components and captured changes are removed, and it cannot be started again"
+        "Project {name} will be released: its components and captured changes are removed, and it cannot be started \
+         again{given_up}"
     );
     confirm(context, &what, &name).await?;
     let mut client = context.projects().await?;
-    let request = ProjectRequest { project: name };
+    let request = ReleaseProjectRequest { project: name, force };
     let project = client
         .release_project(request)
         .await

@@ -63,6 +63,10 @@ pub(crate) enum ProjectCommand {
     Release {
         /// Name or id
         name: String,
+        /// Give up what cannot be removed, for example because the destination is gone; `project show` then says what
+        /// stays where
+        #[arg(long)]
+        force: bool,
         /// Wait until it is released
         #[arg(short, long)]
         watch: bool,
@@ -214,7 +218,7 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::Start { name, watching } => lifecycle::start(context, name, &watching).await,
         C::Pause { name } => lifecycle::pause(context, name).await,
         C::Resume { name, watching } => lifecycle::resume(context, name, &watching).await,
-        C::Release { name, watch } => lifecycle::release(context, name, watch).await,
+        C::Release { name, force, watch } => lifecycle::release(context, name, force, watch).await,
         C::Delete { name } => lifecycle::delete(context, name).await,
         C::Label { name, add, remove } => lifecycle::label(context, name, add, remove).await,
         C::List { label, state, name } => inspect::list(context, label, state, name).await,

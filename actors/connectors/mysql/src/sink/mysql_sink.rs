@@ -174,6 +174,18 @@ impl Sink for MysqlSink {
         Ok(())
     }
 
+    fn keeps(&self, component: &ComponentId) -> String {
+        let Shared { endpoint, meta, .. } = &*self.shared;
+        format!(
+            "the rows with component = '{component}' in {}, {} and {} at {}:{}",
+            meta.fence(),
+            meta.receipt(),
+            meta.record(),
+            endpoint.host,
+            endpoint.port
+        )
+    }
+
     async fn open_snapshot(&self) -> Result<Box<dyn SnapshotReader>, Failure> {
         let endpoint = self.shared.endpoint.clone();
         Ok(Box::new(

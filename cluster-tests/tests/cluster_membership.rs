@@ -177,8 +177,15 @@ async fn nodes_die_come_back_and_are_replaced() {
         .await
         .unwrap();
     d.flows(&bank, PATIENCE).await.unwrap();
-    let node = get(&d.cluster, asked, id).await.unwrap();
-    assert_eq!(node.health(), NodeHealth::Down, "{node:?}");
+    let cluster = &d.cluster;
+    let node = cluster
+        .wait("a leader that knows who is down", async || {
+            let node = get(cluster, asked, id).await?;
+            ensure!(node.health() == NodeHealth::Down, "{node:?}");
+            Ok(node)
+        })
+        .await
+        .unwrap();
     d.cluster.start(leader, None).await.unwrap();
     d.cluster.settled().await.unwrap();
     assert_eq!(d.cluster.id_of(leader, asked).await.unwrap(), id);
@@ -268,9 +275,7 @@ async fn nodes_die_come_back_and_are_replaced() {
         })
         .await
         .unwrap();
-    if d.cluster.node_mut(victim).is_running().unwrap() {
-        d.cluster.node_mut(victim).kill().unwrap();
-    }
+    d.cluster.node_mut(victim).kill().unwrap();
     let log = d.cluster.refused(victim, None).await.unwrap();
     assert!(log.contains("OMS-CLUSTER-0017"), "{log}");
     d.cluster.lose(victim).unwrap();

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     client::Context,
-    commands::{cluster, component, config, datasource, explain, node, project, token},
+    commands::{admin, cluster, component, config, datasource, explain, node, project, token},
     error::CliError,
     exit::Exit,
     output::{Format, Output},
@@ -98,6 +98,11 @@ enum Command {
         #[command(subcommand)]
         command: token::TokenCommand,
     },
+    /// Backup, restore and recovery of the cluster's own data
+    Admin {
+        #[command(subcommand)]
+        command: admin::AdminCommand,
+    },
     /// Say what an error code means and what to do
     Explain(explain::ExplainArgs),
     /// Write a completion script for a shell to standard output
@@ -172,6 +177,7 @@ fn execute(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Cluster { command } => client(Box::pin(cluster::run(command, context))),
         Command::Node { command } => client(Box::pin(node::run(command, context))),
         Command::Token { command } => client(Box::pin(token::run(command, context))),
+        Command::Admin { command } => client(Box::pin(admin::run(command, context))),
         Command::Explain(arguments) => explain::run(&arguments, &context.out),
         Command::Completion { shell } => {
             let mut script = Vec::new();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use oms_proto::v1::{
-    component_service_client::ComponentServiceClient, data_source_service_client::DataSourceServiceClient,
-    node_service_client::NodeServiceClient, project_service_client::ProjectServiceClient,
-    token_service_client::TokenServiceClient,
+    admin_service_client::AdminServiceClient, component_service_client::ComponentServiceClient,
+    data_source_service_client::DataSourceServiceClient, node_service_client::NodeServiceClient,
+    project_service_client::ProjectServiceClient, token_service_client::TokenServiceClient,
 };
 use tonic::{
     Status,
@@ -52,6 +52,8 @@ impl Context {
         components: ComponentServiceClient;
         /// A connection to the node service.
         nodes: NodeServiceClient;
+        /// A connection to the administration service.
+        admin: AdminServiceClient;
         /// A connection to the token service.
         tokens: TokenServiceClient;
     }

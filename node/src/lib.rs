@@ -7,6 +7,7 @@
 
 mod agent;
 mod api;
+mod backup;
 mod behaviors;
 mod connectors;
 mod controller;
@@ -24,6 +25,7 @@ mod membership;
 mod metadata;
 mod observer;
 mod peer;
+mod recovery;
 mod removal;
 mod reporter;
 mod secrets;
@@ -32,3 +34,4 @@ mod server;
 
 pub use daemon::{Daemon, DaemonError, StopReason};
 pub use join::JoinOptions;
+pub use recovery::{Recovered, force_recover, restore_backup};

@@ -86,6 +86,12 @@ impl Metadata {
         self.raft.view().map_err(|e| failure_of(&e))
     }
 
+    /// The state with everything that was committed before the call, and an entry of the log that it includes.
+    pub(crate) async fn latest_at(&self) -> Result<(Arc<MetaState>, u64), Failure> {
+        let index = self.raft.read_barrier().await.map_err(|e| failure_of(&e))?;
+        Ok((self.state()?, index))
+    }
+
     /// The state with everything that was committed before the call.
     pub(crate) async fn latest(&self) -> Result<Arc<MetaState>, Failure> {
         self.raft.read_barrier().await.map_err(|e| failure_of(&e))?;

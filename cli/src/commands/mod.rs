@@ -1,5 +1,6 @@
 //! The commands, one module per noun.
 
+pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod component;
 pub(crate) mod config;

@@ -85,7 +85,7 @@ async fn serve(config: &NodeConfig, join: Option<JoinOptions>, out: &Output) -> 
 }
 
 /// The message without the code, which is shown beside it.
-fn message_of(error: &oms_node::DaemonError) -> String {
+pub(super) fn message_of(error: &oms_node::DaemonError) -> String {
     let text = error.to_string();
     text.strip_prefix(error.code().as_str())
         .map(|rest| rest.trim().to_owned())

@@ -41,7 +41,7 @@ impl MetaState {
                 id,
                 state: NodeState::Active as i32,
                 reason: String::new(),
-                witness: false,
+                witness: survivor.witness,
                 address: survivor.address,
                 region: survivor.region,
                 zone: survivor.zone,

@@ -188,7 +188,9 @@ impl Daemon {
                 identity
             }
             begun => {
-                let identity = begun.unwrap_or_else(|| Identity::newcomer(options.witness));
+                // What was said last counts, also when the join was begun otherwise.
+                let mut identity = begun.unwrap_or_else(|| Identity::newcomer(options.witness));
+                identity.witness = options.witness;
                 Box::pin(admit(config, &options, &place, identity, &peers)).await?
             }
         };

@@ -45,6 +45,7 @@ pub(crate) async fn run(command: ClusterCommand, context: &Context) -> Result<Ex
     table.property(
         "May be lost",
         match cluster.tolerates {
+            _ if cluster.leader == 0 => String::new(),
             0 => "no further voter: losing one stops all changes".to_owned(),
             n => format!("{} at the same time", amount(u64::from(n), "voter")),
         },

@@ -385,7 +385,8 @@ async fn list(context: &Context, all: bool) -> Result<Exit, CliError> {
         ]);
     }
     context.out.table(&table)?;
-    if list.nodes.iter().all(|n| n.health() == NodeHealth::Unknown) && !list.nodes.is_empty() {
+    let mut present = list.nodes.iter().filter(|n| n.state() != NodeState::Removed);
+    if present.all(|n| n.health() == NodeHealth::Unknown) && !list.nodes.is_empty() {
         context
             .out
             .note("no leader answers: this is what the asked node knows, without health")?;

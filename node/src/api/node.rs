@@ -83,10 +83,13 @@ pub(super) fn components(state: &MetaState) -> BTreeMap<u64, u64> {
 impl Nodes {
     /// What is known here: with everything that is committed, unless no majority can be asked.
     async fn scene(&self) -> Result<Scene, Failure> {
-        let state = match tokio::time::timeout(READ, self.0.metadata.latest()).await {
-            Ok(Ok(state)) => state,
-            // What this node holds may be late, but a cluster in trouble must show its nodes.
-            Ok(Err(_)) | Err(_) => self.0.metadata.state()?,
+        // What this node holds may be late, but a cluster in trouble must show its nodes.
+        let state = match self.0.metadata.leader() {
+            Some(_) => match tokio::time::timeout(READ, self.0.metadata.latest()).await {
+                Ok(Ok(state)) => state,
+                Ok(Err(_)) | Err(_) => self.0.metadata.state()?,
+            },
+            None => self.0.metadata.state()?,
         };
         Ok(Scene {
             loads: components(&state),
@@ -128,7 +131,9 @@ impl Nodes {
             reason: record.reason.clone(),
             load: None,
         };
-        self.observe(&mut node);
+        if record.state() != NodeState::Removed {
+            self.observe(&mut node);
+        }
         node
     }
 
@@ -217,7 +222,11 @@ impl Nodes {
             .map(|n| self.show(&scene, n))
             .filter(|n| m.voters.contains(&n.id) && n.health() == NodeHealth::Down)
             .count();
-        let spare = m.voters.len().saturating_sub(1) / 2;
+        // Without a leader too many are lost already, or nobody can tell yet.
+        let spare = m
+            .status
+            .leader
+            .map_or(0, |_| m.voters.len().saturating_sub(1) / 2);
         Ok(Cluster {
             id: self.0.cluster_id.clone(),
             leader: m.status.leader.unwrap_or_default(),

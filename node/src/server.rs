@@ -1,6 +1,8 @@
 //! Everything that the node's port serves.
 
-use oms_proto::{DESCRIPTORS, peer::peer_service_server::PeerServiceServer};
+use std::time::Duration;
+
+use oms_proto::DESCRIPTORS;
 use oms_raft::RaftHandle;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -10,8 +12,11 @@ use tonic::transport::Server;
 use crate::{
     api::{self, Backend},
     metadata::Machine,
-    peer::Peer,
+    peer,
 };
+
+/// How long a connection may be silent before it is asked, and how long the answer may take.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Serves until cancelled.
 pub(crate) async fn serve(
@@ -29,9 +34,12 @@ pub(crate) async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
     let router = Server::builder()
+        // Notices readers of change logs that are gone without a word: they hold back retention.
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_service(health_service)
         .add_service(raft.service())
-        .add_service(PeerServiceServer::new(Peer(backend.clone())));
+        .add_service(peer::service(backend.clone()));
     let mut router = api::add_services(router, backend);
     match reflection {
         Ok(service) => router = router.add_service(service),

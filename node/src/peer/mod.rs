@@ -8,21 +8,28 @@ mod join;
 mod observe;
 mod remote_log;
 mod seal;
+#[cfg(test)]
+mod stream_tests;
 
 use std::pin::Pin;
 
 use futures::Stream;
 use oms_proto::peer::{
     HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, ObserveRequest, ObserveResponse,
-    ReadChangeLogRequest, ReadChangeLogResponse, peer_service_server::PeerService,
+    ReadChangeLogRequest, ReadChangeLogResponse, peer_service_server::{PeerService, PeerServiceServer},
 };
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, codec::CompressionEncoding};
 
 use crate::api::{Backend, status};
 
 pub(crate) use channels::PeerChannels;
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use seal::{JOIN_VERSION, TokenSecret, fresh_nonce};
+
+/// The service, which compresses what it sends to those who understand it.
+pub(crate) fn service(backend: Backend) -> PeerServiceServer<Peer> {
+    PeerServiceServer::new(Peer(backend)).send_compressed(CompressionEncoding::Zstd)
+}
 
 /// The answering side.
 #[derive(Clone)]

@@ -130,7 +130,7 @@ impl Actor for ComponentActor {
             }
             Control::Observe(port) => {
                 let (progress, rows_per_second, bytes_per_second) = state.context.progress.read();
-                let (retries, last_retry, trouble) = state.retries.read(state.healthy_after);
+                let (retries, last_retry, trouble) = state.retries.read(&progress, state.healthy_after);
                 let _ = port.send(Observation {
                     state: state.run.clone(),
                     progress,

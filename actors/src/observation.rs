@@ -97,10 +97,10 @@ pub enum RunState {
     Completed,
 }
 
-/// Errors that follow each other without a healthy run between them.
+/// Errors that follow each other without progress between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Since the first of them, on this machine's monotonic clock.
+    /// From the first of them to the newest, on this machine's monotonic clock.
     pub lasting: Duration,
     /// The last of them.
     pub code: ErrorCode,

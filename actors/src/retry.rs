@@ -13,7 +13,8 @@ pub struct RetryPolicy {
     pub longest_pause: Duration,
     /// Give up when errors have followed each other for this long.
     pub window: Duration,
-    /// A run that lasted this long starts all counts anew. Longer than an attempt to connect takes to fail.
+    /// A run that lasted this long is healthy even without progress, and starts all counts anew. Longer than
+    /// an attempt to connect takes to fail.
     pub healthy_after: Duration,
     /// Give up after this many crashes (panics) in a row.
     pub crashes: u32,

@@ -14,7 +14,7 @@ use oms_core::{Disposition, ErrorCode, Failure, codes};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-use crate::{Behavior, Completion, Context, RetryPolicy, RunState, Trouble};
+use crate::{Behavior, Completion, Context, Progress, RetryPolicy, RunState, Trouble};
 
 /// Errors that were retried, for observers.
 #[derive(Debug, Default)]
@@ -26,37 +26,55 @@ pub(crate) struct Retries {
 struct Streak {
     count: u64,
     last: Option<String>,
-    /// When the errors that still last began, and the newest of them.
-    trouble: Option<(Instant, ErrorCode)>,
-    /// When the present run began; none between two runs.
-    run: Option<Instant>,
+    /// The errors that still last: when they began, when the newest came, and which it was.
+    trouble: Option<(Instant, Instant, ErrorCode)>,
+    /// When the present run began, and from where; none between two runs.
+    run: Option<(Instant, Progress)>,
+}
+
+impl Streak {
+    /// Whether the run that began then shows that the component works again.
+    fn recovered(&self, progress: &Progress, healthy_after: Duration) -> bool {
+        self.run.as_ref().is_some_and(|(began, then)| {
+            let moved = progress.rows != then.rows
+                || progress.bytes != then.bytes
+                || progress.objects != then.objects
+                || progress.position != then.position
+                || progress.applied != then.applied;
+            moved || began.elapsed() >= healthy_after
+        })
+    }
 }
 
 impl Retries {
-    fn begin_run(&self, now: Instant) {
-        self.inner.lock().run = Some(now);
+    fn begin_run(&self, now: Instant, progress: Progress) {
+        self.inner.lock().run = Some((now, progress));
     }
 
-    /// A run that was long enough to call it healthy has ended.
-    fn recovered(&self) {
-        self.inner.lock().trouble = None;
-    }
-
-    fn note(&self, error: &Failure, now: Instant) {
+    /// The run has ended with an error.
+    fn note(&self, error: &Failure, now: Instant, progress: &Progress, healthy_after: Duration) {
         let mut inner = self.inner.lock();
+        if inner.recovered(progress, healthy_after) {
+            inner.trouble = None;
+        }
         inner.count += 1;
         inner.last = Some(error.to_string());
-        let since = inner.trouble.map_or(now, |(since, _)| since);
-        inner.trouble = Some((since, error.code()));
+        let since = inner.trouble.map_or(now, |(since, ..)| since);
+        inner.trouble = Some((since, now, error.code()));
         inner.run = None;
     }
 
-    /// How many there were, the last one, and how long they have lasted unless the present run is healthy.
-    pub(crate) fn read(&self, healthy_after: Duration) -> (u64, Option<String>, Option<Trouble>) {
+    /// How many there were, the last one, and how long they have lasted unless it works again. A single
+    /// error has not lasted: only its repetition shows that.
+    pub(crate) fn read(
+        &self,
+        progress: &Progress,
+        healthy_after: Duration,
+    ) -> (u64, Option<String>, Option<Trouble>) {
         let inner = self.inner.lock();
-        let healthy = inner.run.is_some_and(|began| began.elapsed() >= healthy_after);
-        let trouble = inner.trouble.filter(|_| !healthy).map(|(since, code)| Trouble {
-            lasting: since.elapsed(),
+        let trouble = inner.trouble.filter(|_| !inner.recovered(progress, healthy_after));
+        let trouble = trouble.map(|(since, newest, code)| Trouble {
+            lasting: newest.duration_since(since),
             code,
         });
         (inner.count, inner.last.clone(), trouble)
@@ -113,13 +131,12 @@ async fn run(
             return stopped();
         }
         let began = Instant::now();
-        retries.begin_run(began);
+        retries.begin_run(began, context.progress.read().0);
         let ended = AssertUnwindSafe(behavior.run(context)).catch_unwind().await;
         if began.elapsed() >= policy.healthy_after {
             errors = 0;
             crashes = 0;
             since = None;
-            retries.recovered();
         }
         let (failure, crashed) = match ended {
             Ok(Ok(Completion::Done(summary))) => return (RunState::Completed, summary),
@@ -150,7 +167,8 @@ async fn run(
                 format!("gave up after {:?}: {failure}", policy.window),
             );
         }
-        retries.note(&failure, Instant::now());
+        let progress = context.progress.read().0;
+        retries.note(&failure, Instant::now(), &progress, policy.healthy_after);
         let pause = match crashed {
             true => policy.pause_after_crash(crashes),
             false => policy.pause(errors),

@@ -143,9 +143,52 @@ async fn trouble_lasts_until_a_run_is_healthy() {
     }
     let trouble = host.observe(&id()).await.unwrap().trouble.unwrap();
     assert_eq!(trouble.code, codes::dst::UNREACHABLE);
-    assert!(trouble.lasting > Duration::from_secs(5), "{trouble:?}");
+    // Pauses of 0.2, 0.4, 0.8 and 1.6 s lie between the five errors.
+    assert_eq!(trouble.lasting.as_millis() / 100, 30, "{trouble:?}");
     tokio::time::sleep(RetryPolicy::default().healthy_after).await;
     assert_eq!(host.observe(&id()).await.unwrap().trouble, None);
+}
+
+/// Fails once, then works.
+struct Flaky(AtomicU32);
+
+#[async_trait]
+impl Behavior for Flaky {
+    async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+        if self.0.fetch_add(1, Ordering::SeqCst) < 2 {
+            return Err(Failure::new(codes::src::UNREACHABLE, "gone"));
+        }
+        context.progress.update(|p| p.rows += 1);
+        context.cancel.cancelled().await;
+        Ok(Completion::Stopped)
+    }
+    async fn remove(&self, _: &Context) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_ends_a_trouble() {
+    let host = ComponentHost::start(Arc::new(SystemClock), RetryPolicy::default())
+        .await
+        .unwrap();
+    let (seen, _keep) = mpsc::channel(16);
+    let recorder = Arc::new(Recorder {
+        states: Mutex::default(),
+        seen,
+    });
+    let behavior = Arc::new(Flaky(AtomicU32::new(0)));
+    host.run(id(), Epoch(1), behavior.clone(), recorder)
+        .await
+        .unwrap();
+    let mut told = false;
+    while behavior.0.load(Ordering::SeqCst) < 3 {
+        told |= host.observe(&id()).await.unwrap().trouble.is_some();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(told);
+    let observed = host.observe(&id()).await.unwrap();
+    assert_eq!((observed.retries, observed.trouble), (2, None));
 }
 
 /// Does not end when it is told to.
@@ -178,7 +221,11 @@ async fn a_halt_ends_everything_without_a_word_and_lets_it_run_again() {
 
     let begun = tokio::time::Instant::now();
     host.halt(Duration::from_secs(1)).await;
-    assert!(begun.elapsed() < Duration::from_millis(1_100), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(1_100),
+        "{:?}",
+        begun.elapsed()
+    );
     assert!(host.list().is_empty());
     assert!(states.try_recv().is_err() && stubborn_states.try_recv().is_err());
 

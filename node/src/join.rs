@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// How long nodes that do not answer are asked again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Deadline of one request: the asked node may have to wait for its leader.
-const ASK: Duration = Duration::from_secs(12);
+const ASK: Duration = Duration::from_secs(10);
 /// Deadline of asking whether a node belongs to our cluster.
 const PROBE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(300);
@@ -64,7 +64,7 @@ pub(crate) struct Newcomer<'a> {
 /// the same.
 ///
 /// # Errors
-/// What the cluster refused with, at once; `OMS-CLUSTER-0032` when no seed could answer for half a minute.
+/// What the cluster refused with, at once; `OMS-CLUSTER-0032` when no seed could answer for ten seconds.
 pub(crate) async fn ask(
     options: &JoinOptions,
     newcomer: &Newcomer<'_>,

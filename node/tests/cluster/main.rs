@@ -1,0 +1,6 @@
+//! Nodes of one cluster in one process, each on a runtime of its own that can be torn down like a process.
+#![allow(clippy::unwrap_used)]
+
+mod bed;
+mod join;
+mod members;

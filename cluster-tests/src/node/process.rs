@@ -306,6 +306,20 @@ impl OmsNode {
         Ok((output.status.code(), text))
     }
 
+    /// Runs a command of the binary that works on the data folder of this node, which must not run; its output.
+    pub fn offline(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(binary()?);
+        command.args(arguments).arg("--data-dir").arg(&self.data);
+        finish(command)
+    }
+
+    /// Runs a command of the binary that talks to this node; its output.
+    pub fn client(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(binary()?);
+        command.args(["--server", self.advertised()]).args(arguments);
+        finish(command)
+    }
+
     /// Starts again on the same folder and port, and waits until the API answers.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.restart_unready()?;
@@ -349,6 +363,18 @@ impl OmsNode {
     pub async fn components(&self) -> anyhow::Result<ComponentServiceClient<Channel>> {
         Ok(ComponentServiceClient::new(self.channel().await?))
     }
+}
+
+fn finish(mut command: Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}: {}",
+        output.status,
+        text(&output.stderr)
+    );
+    Ok(text(&output.stdout))
 }
 
 /// The end of a log, for messages.

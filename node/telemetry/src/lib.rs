@@ -1,5 +1,7 @@
 //! Logs and traces of the daemon.
 
+use std::io::IsTerminal as _;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -65,6 +67,7 @@ pub fn start(options: &Options) -> Result<Guard, TelemetryError> {
         Box::new(
             tracing_subscriber::fmt::layer()
                 .with_writer(std::io::stderr)
+                .with_ansi(std::io::stderr().is_terminal())
                 .with_target(false)
                 .with_filter(filter),
         )

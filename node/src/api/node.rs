@@ -215,13 +215,12 @@ impl Nodes {
         let scene = self.scene().await?;
         let m = &scene.metrics;
         let here = |n: &&NodeRecord| n.state() != NodeState::Removed;
-        let down = scene
-            .state
-            .nodes()
-            .filter(here)
-            .map(|n| self.show(&scene, n))
-            .filter(|n| m.voters.contains(&n.id) && n.health() == NodeHealth::Down)
-            .count();
+        // A node that was removed may still be counted for a moment; its vote will not come.
+        let gone = |id: &u64| match scene.state.node(*id).filter(here) {
+            Some(record) => self.show(&scene, record).health() == NodeHealth::Down,
+            None => true,
+        };
+        let down = m.voters.iter().copied().filter(gone).count();
         // Without a leader too many are lost already, or nobody can tell yet.
         let spare = m
             .status

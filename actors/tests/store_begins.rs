@@ -272,3 +272,18 @@ async fn a_former_owner_does_not_take_the_source_from_its_successor() {
     captured(&new, &memory).await;
     assert!(!said(&new, "trying again"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_discarded_when_nobody_has_it_open() {
+    let (meta, source) = (Meta::new(), MemorySource::new(tables()));
+    let node = Node::new(1, &meta).await;
+    node.run_store(&source, 1).await;
+    node.log_id().await;
+    let refused = oms_actors::Store::discard(&node.log_dir()).await.unwrap_err();
+    assert_eq!(refused.code(), codes::store::IN_USE);
+    stop(&node).await;
+    for _ in 0..2 {
+        oms_actors::Store::discard(&node.log_dir()).await.unwrap();
+        assert!(!node.log_dir().exists());
+    }
+}

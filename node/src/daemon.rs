@@ -23,6 +23,7 @@ use crate::{
     identity::{self, Identity},
     join::{self, JoinOptions, Newcomer},
     lease::Lease,
+    leftovers::Leftovers,
     liveness::LivenessTable,
     membership,
     metadata::{Machine, Metadata},
@@ -286,6 +287,11 @@ impl Daemon {
             generation: Arc::default(),
         };
         let leave = heart.leave();
+        let leftovers = Leftovers {
+            metadata: metadata.clone(),
+            host: host.clone(),
+            data_dir: dir.clone(),
+        };
         let loops = vec![
             tokio::spawn(guard.run(cancel.clone())),
             tokio::spawn(heart.run(registered, cancel.clone())),
@@ -295,6 +301,7 @@ impl Daemon {
                 liveness.clone(),
                 cancel.clone(),
             )),
+            tokio::spawn(leftovers.run(cancel.clone())),
             tokio::spawn(membership::run(metadata, liveness, cancel.clone())),
         ];
         tracing::info!(address = %place.address, node = identity.node, data_dir = %dir.display(), "node is ready");
@@ -428,9 +435,9 @@ async fn open_consensus(
 /// leases of the old one are waited for.
 fn timings(lease: Duration) -> RaftTimings {
     RaftTimings {
-        heartbeat: lease * 2 / 25,
-        election_base: lease / 5,
-        election_step: lease / 25,
+        heartbeat: lease * 3 / 50,
+        election_base: lease * 4 / 25,
+        election_step: lease * 3 / 125,
         ..RaftTimings::default()
     }
 }

@@ -19,6 +19,7 @@ mod heartbeat;
 mod identity;
 mod join;
 mod lease;
+mod leftovers;
 mod liveness;
 mod load;
 mod membership;

@@ -1,7 +1,7 @@
 //! The Store: from the source's log to the change log on local disk.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -77,6 +77,14 @@ impl Store {
             settings,
             start: OnceLock::new(),
         }
+    }
+
+    /// Removes the folder of a change log that no Store will use again, with everything in it. Idempotent.
+    ///
+    /// # Errors
+    /// `OMS-STORE-0003` when the log is open, `OMS-STORE-0006` when the disk refuses.
+    pub async fn discard(dir: &Path) -> Result<(), Failure> {
+        store_log::discard_unused(dir).await
     }
 
     async fn capture(&self, context: &Context, shelved: &ShelvedLog) -> Result<(), Failure> {
@@ -264,10 +272,13 @@ pub(crate) fn failure_of(error: ChangeLogError) -> Failure {
 #[async_trait]
 impl Behavior for Store {
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
-        let (log, log_id) = store_log::open(&self.settings, &*self.source, &context.log).await?;
+        let settings = &self.settings;
+        let start = settings.start.as_ref().or(self.start.get());
+        let needed = settings.applied.as_ref().or(start);
+        let (log, log_id) = store_log::open(settings, needed, &*self.source, &context.log).await?;
         let log: Arc<dyn ChangeLog> = Arc::new(log);
         let shelved = ShelvedLog::new(log.clone(), log_id);
-        let start = match &self.settings.start {
+        let start = match &settings.start {
             Some(start) => start.clone(),
             // Durable in the log since it was opened; an earlier run may have made it.
             None => {

@@ -15,16 +15,15 @@ use crate::ComponentLog;
 
 /// Opens the log in the Store's folder if it holds what is needed, otherwise begins one there.
 ///
-/// Needed is every transaction behind [`StoreSettings::applied`]; before incremental synchronization
-/// has said anything, behind [`StoreSettings::start`]; before the Store has a start, nothing. A log
-/// that an earlier life of the Store left here and that does not hold this is discarded, but only when
-/// the source can still give it.
+/// Needed is every transaction behind the position; without one, as before the Store has a start,
+/// nothing. A log that an earlier life of the Store left here and that does not hold this is discarded,
+/// but only when the source can still give it.
 pub(crate) async fn open(
     settings: &StoreSettings,
+    needed: Option<&Position>,
     source: &dyn Source,
     log: &ComponentLog,
 ) -> Result<(SegmentLog, LogId), Failure> {
-    let needed = settings.applied.as_ref().or(settings.start.as_ref());
     let doomed = doomed(&settings.dir);
     remove(&doomed).await?;
     let found = SegmentLog::identity(&settings.dir).await.map_err(failure_of)?;
@@ -161,6 +160,24 @@ async fn discard(dir: &Path, doomed: &Path) -> Result<(), Failure> {
         .map_err(|e| Failure::new(codes::store::INTERNAL, e.to_string()))?
         .map_err(|e| broken(dir, &e))?;
     remove(doomed).await
+}
+
+/// Removes a log that is not open. A Store that comes meanwhile finds it in use, and then gone.
+pub(crate) async fn discard_unused(dir: &Path) -> Result<(), Failure> {
+    let doomed = doomed(dir);
+    remove(&doomed).await?;
+    let path = dir.join("lock");
+    let lock = match std::fs::OpenOptions::new().write(true).open(&path) {
+        Ok(lock) => lock,
+        // Nothing of a log is there.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return remove(dir).await,
+        Err(e) => return Err(broken(&path, &e)),
+    };
+    lock.try_lock().map_err(|_| {
+        let words = format!("the change log {} is in use", dir.display());
+        Failure::new(codes::store::IN_USE, words)
+    })?;
+    discard(dir, &doomed).await
 }
 
 /// Removes the Store's folder and what was left of an earlier one. Idempotent.

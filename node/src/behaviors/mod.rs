@@ -22,7 +22,7 @@ use oms_verify::{Preset, Scope, VerifyOptions};
 
 pub(crate) use precheck::precheck_items;
 
-use crate::{connectors::Connector, metadata::Metadata, secrets::Vault};
+use crate::{connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault};
 
 /// Builds the work of components.
 pub(crate) struct Behaviors {
@@ -85,7 +85,7 @@ impl Behaviors {
     ) -> Result<Arc<dyn Behavior>, Failure> {
         let hours = spec.incremental.as_ref().map_or(0, |i| i.retention_hours);
         let settings = StoreSettings {
-            dir: self.data_dir.join("store").join(id.project().as_str()),
+            dir: log_folder(&self.data_dir, id.project().as_str()),
             log_family: log_family(id.project().as_str()),
             reserve_bytes: self.reserve_bytes,
             retention: Duration::from_secs(u64::from(if hours == 0 { 24 } else { hours }) * 3_600),

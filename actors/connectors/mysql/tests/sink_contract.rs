@@ -18,6 +18,21 @@ async fn hold(bed: Bed) {
     bed.finish().await;
 }
 
+async fn hold_when_frozen(bed: Bed) {
+    sink::a_claim_ends_what_stands_still_anywhere(&bed).await;
+    bed.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_owner_of_mariadb() {
+    hold_when_frozen(Bed::start(ServerKind::MariaDb, mysql).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_owner_of_mysql_97() {
+    hold_when_frozen(Bed::start(ServerKind::Mysql97, mysql).await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb() {
     hold(Bed::start(ServerKind::MariaDb, mysql).await).await;

@@ -16,6 +16,13 @@ fn oceanbase(endpoint: Endpoint) -> Arc<dyn Sink> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_owner() {
+    let bed = Bed::start(ServerKind::SeekDb, oceanbase).await;
+    sink::a_claim_ends_what_stands_still_anywhere(&bed).await;
+    bed.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seekdb() {
     let bed = Bed::start(ServerKind::SeekDb, oceanbase).await;
     sink::run_all(&bed).await;

@@ -30,9 +30,26 @@ pub trait SinkBed: Send + Sync {
 
     /// All rows of such a table, sorted by their bytes.
     async fn rows(&self, name: &TableName) -> Vec<Row>;
+
+    /// The sink as a process has it that will be frozen.
+    async fn freezer(&self) -> Box<dyn Freezer>;
 }
 
-/// Runs every check.
+/// A process that works with the sink until it stands still: its connections stay open, and it sends
+/// nothing more.
+#[async_trait]
+pub trait Freezer: Send + Sync {
+    /// Its sink.
+    fn sink(&self) -> Arc<dyn Sink>;
+
+    /// It stands still after so many more requests to the server, over all its connections.
+    fn freeze_after(&self, requests: u64);
+
+    /// Returns when it stands still.
+    async fn frozen(&self);
+}
+
+/// Runs every check but [`a_claim_ends_what_stands_still_anywhere`], which takes most of a minute.
 pub async fn run_all(bed: &dyn SinkBed) {
     newer_claims_fence_older_ones(bed).await;
     a_claim_waits_for_an_open_transaction(bed).await;
@@ -273,6 +290,59 @@ pub async fn a_claim_ends_a_stopped_owner(bed: &dyn SinkBed) {
         .expect("one was written")
         .watermark;
     assert_eq!(mark.applied, 1);
+}
+
+/// Whatever a former owner was about when it was frozen, the next claim goes on soon, and the former owner
+/// is fenced.
+pub async fn a_claim_ends_what_stands_still_anywhere(bed: &dyn SinkBed) {
+    #[derive(Clone, Copy, Debug)]
+    enum Doing {
+        Claiming,
+        Initializing,
+        OpeningAWriter,
+    }
+    for doing in [Doing::Claiming, Doing::Initializing, Doing::OpeningAWriter] {
+        for requests in 0.. {
+            let setup = Setup::new(bed, "frozen", TableShape::Keyed).await;
+            let freezer = bed.freezer().await;
+            let former = Setup {
+                sink: freezer.sink(),
+                component: setup.component.clone(),
+                pairs: setup.pairs.clone(),
+            };
+            let claim = match doing {
+                Doing::Claiming => None,
+                Doing::Initializing | Doing::OpeningAWriter => Some(former.claim(1, 2).await),
+            };
+            freezer.freeze_after(requests);
+            let mut work = tokio::spawn(async move {
+                match (doing, claim) {
+                    (Doing::Initializing, Some(claim)) => claim.initialize(&state(0, &[])).await,
+                    (Doing::OpeningAWriter, Some(claim)) => claim.chunk_writer().await.map(drop),
+                    _ => former.try_claim(1, 2).await.map(drop),
+                }
+            });
+            let ended = tokio::select! {
+                ended = &mut work => Some(ended.expect("no panic")),
+                () = freezer.frozen() => None,
+            };
+            if let Some(ended) = ended {
+                ended.expect("it was not frozen");
+                assert!(requests > 5, "{doing:?} takes more requests than {requests}");
+                break;
+            }
+            let patience = Duration::from_secs(20);
+            let claimed = tokio::time::timeout(patience, setup.try_claim(2, 2)).await;
+            let claim = claimed
+                .unwrap_or_else(|_| panic!("{doing:?}: still waiting, frozen after {requests} requests"))
+                .unwrap_or_else(|e| panic!("{doing:?}, frozen after {requests} requests: {e}"));
+            apply(claim.as_ref(), &[insert(&plain(1))], 1)
+                .await
+                .expect("the next owner writes");
+            refused_with(setup.try_claim(1, 2).await.map(drop), codes::apply::FENCED);
+            work.abort();
+        }
+    }
 }
 
 /// The checkpoint is the union of all lanes that ever were.

@@ -15,6 +15,7 @@ use super::{
     applier::MysqlApplier,
     chunk_writer::MysqlChunkWriter,
     fence::{self, COMPONENT_ROW, FIRST_WRITER, Fence, Holder},
+    locker::Locker,
     plan::Plans,
     receipt,
     record::MysqlRecordWriter,
@@ -52,6 +53,7 @@ pub(crate) async fn take(
     let plans = Plans::new(&options.tables, &session.server, shared.dialect.as_ref())?;
     session.run(shared.dialect.lock_wait(PATIENCE).as_bytes()).await?;
     let component = fence::component_literal(&token.component);
+    let locker = Locker::announce(&mut session, &component, token.epoch).await?;
     let mut attempt = 1;
     let claim = loop {
         match raise(&mut session, &component, &token, options.lanes).await {
@@ -59,7 +61,9 @@ pub(crate) async fn take(
             Err(Refusal::Blocked(error)) if is_lock_wait(&error) && attempt < ATTEMPTS => {
                 attempt += 1;
                 session.run(b"ROLLBACK").await?;
-                end_sessions(&mut session, &component).await?;
+                // Who holds the own row may be about to claim under a higher epoch; it is left alone then.
+                in_order(locker.committed_epoch(&mut session).await?, &token)?;
+                locker.end_others(&mut session, token.epoch).await?;
             }
             Err(Refusal::Blocked(error)) => {
                 return Err(error.failure.context(format!("{}: claiming", token.component)));
@@ -67,6 +71,7 @@ pub(crate) async fn take(
             Err(Refusal::Failed(failure)) => return Err(failure),
         }
     };
+    locker.withdraw_all(&mut session).await?;
     let holder = Holder {
         component: token.component,
         epoch: token.epoch,
@@ -84,15 +89,29 @@ pub(crate) async fn take(
 }
 
 enum Refusal {
-    /// A lane's row could not be had, after the epoch was found to be in order.
+    /// A statement failed: perhaps somebody holds a row's lock.
     Blocked(SqlError),
     Failed(Failure),
 }
 
 impl From<SqlError> for Refusal {
     fn from(error: SqlError) -> Self {
-        Self::Failed(error.into())
+        Self::Blocked(error)
     }
+}
+
+/// Refuses to claim where a higher epoch has claimed.
+fn in_order(epoch: u64, token: &ClaimToken) -> Result<(), Failure> {
+    if epoch <= token.epoch.0 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        codes::apply::FENCED,
+        format!(
+            "{}: epoch {} claims, but epoch {epoch} has claimed already",
+            token.component, token.epoch
+        ),
+    ))
 }
 
 fn is_lock_wait(error: &SqlError) -> bool {
@@ -122,15 +141,9 @@ async fn raise(
     let (epoch, claim) = *now
         .first()
         .ok_or_else(|| Refusal::Failed(impossible("the fence row is gone")))?;
-    if epoch > token.epoch.0 {
+    if let Err(fenced) = in_order(epoch, token) {
         session.run(b"ROLLBACK").await?;
-        return Err(Refusal::Failed(Failure::new(
-            codes::apply::FENCED,
-            format!(
-                "{}: epoch {} claims, but epoch {epoch} has claimed already",
-                token.component, token.epoch
-            ),
-        )));
+        return Err(Refusal::Failed(fenced));
     }
     let next = claim + 1;
     if lanes > 0 {
@@ -141,47 +154,16 @@ async fn raise(
             "INSERT INTO {table} ({columns}) VALUES {} ON DUPLICATE KEY UPDATE lane = lane",
             rows.join(",")
         );
-        session.run(insert.as_bytes()).await.map_err(Refusal::Blocked)?;
+        session.run(insert.as_bytes()).await?;
     }
     let update = format!(
         "UPDATE {table} SET epoch={}, claim={next} WHERE component={component}",
         token.epoch
     );
-    session.run(update.as_bytes()).await.map_err(Refusal::Blocked)?;
+    session.run(update.as_bytes()).await?;
     // A connection that breaks here leaves the claim taken or not; the caller claims again either way.
     session.run(b"COMMIT").await?;
     Ok(next)
-}
-
-/// Ends the sessions of earlier claims: a stopped process may hold a row's lock for as long as its
-/// connection lives. Only connections that use the hidden database are ended, in case a number was
-/// given to somebody else after the server restarted.
-async fn end_sessions(session: &mut Session, component: &str) -> Result<(), Failure> {
-    let sql = format!(
-        "SELECT DISTINCT f.connection FROM {} f JOIN information_schema.processlist p ON p.id = f.connection \
-         WHERE f.component={component} AND f.connection <> 0 AND p.db = '{}'",
-        session.meta().fence(),
-        session
-            .meta()
-            .database()
-            .replace('\\', "\\\\")
-            .replace('\'', "''")
-    );
-    let connections: Vec<(u64,)> = session.rows(sql).await?;
-    for (connection,) in connections {
-        tracing::info!(
-            connection,
-            "ending a session of an earlier claim that holds a lane"
-        );
-        match session.run(format!("KILL {connection}").as_bytes()).await {
-            // It ended by itself.
-            Err(error) if error.number == Some(1094) => {}
-            other => {
-                other?;
-            }
-        }
-    }
-    Ok(())
 }
 
 impl MysqlClaim {
@@ -232,9 +214,12 @@ impl Claim for MysqlClaim {
 
     async fn initialize(&self, state: &LaneState) -> Result<(), Failure> {
         let mut session = self.session().await?;
+        let component = self.holder.component_literal();
+        let locker = Locker::announce(&mut session, &component, self.holder.epoch).await?;
         session.run(b"BEGIN").await?;
         if !self.states(&mut session, " FOR UPDATE").await?.is_empty() {
             session.run(b"ROLLBACK").await?;
+            locker.withdraw(&mut session).await?;
             return Err(impossible(format!(
                 "{} has a checkpoint already",
                 self.holder.component
@@ -248,7 +233,7 @@ impl Claim for MysqlClaim {
         );
         sql.extend_from_slice(row.as_bytes());
         session.run(&sql).await?;
-        session.run(b"COMMIT").await.map(drop).map_err(|error| {
+        session.run(b"COMMIT").await.map_err(|error| {
             Failure::new(
                 codes::apply::COMMIT_UNKNOWN,
                 format!(
@@ -257,7 +242,8 @@ impl Claim for MysqlClaim {
                     error.failure.detail()
                 ),
             )
-        })
+        })?;
+        locker.withdraw(&mut session).await
     }
 
     async fn applier(&self, lane: LaneId) -> Result<Box<dyn Applier>, Failure> {

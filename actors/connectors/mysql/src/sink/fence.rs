@@ -9,6 +9,7 @@ use oms_core::{ApplyCheckpoint, ClaimNumber, ComponentId, Epoch, Failure, LaneSt
 
 use super::{
     literal,
+    locker::Locker,
     session::{Session, SqlError},
 };
 
@@ -79,32 +80,16 @@ impl Fence {
     ) -> Result<Self, Failure> {
         let connection = session.mark().await?;
         let table = session.meta().fence().to_owned();
-        if lane >= FIRST_WRITER {
-            // Under the lock of the component's row, so that no claim can overlook the new row.
-            let lock = format!(
-                "SELECT 1 FROM {table} WHERE {} FOR UPDATE",
-                holder.row(COMPONENT_ROW)
-            );
-            session.run(b"BEGIN").await?;
-            let held: Vec<(u8,)> = session.rows(lock).await?;
-            if held.is_empty() {
-                return Err(holder.fenced());
-            }
-            let insert = format!(
-                "INSERT INTO {table} (component, lane, epoch, claim, turn, connection, state) \
-                 VALUES ({}, {lane}, {}, {}, 0, 0, NULL) ON DUPLICATE KEY UPDATE lane = lane",
-                holder.component_literal(),
-                holder.epoch,
-                holder.claim
-            );
-            session.run(insert.as_bytes()).await?;
-            session.run(b"COMMIT").await?;
-        }
         let take = format!(
             "UPDATE {table} SET connection={connection} WHERE {}",
             holder.row(lane)
         );
-        if session.run(take.as_bytes()).await?.affected != 1 {
+        let mut taken = session.run(take.as_bytes()).await?.affected == 1;
+        if !taken && lane >= FIRST_WRITER {
+            make_row(session, holder, lane).await?;
+            taken = session.run(take.as_bytes()).await?.affected == 1;
+        }
+        if !taken {
             return Err(holder.fenced());
         }
         let turn: Vec<(u64,)> = session
@@ -203,6 +188,34 @@ impl Fence {
             ),
         }
     }
+}
+
+/// Makes the row of a chunk writer that is used for the first time: under the lock of the component's own
+/// row, so that no claim can overlook it, and only if that still shows the holder's claim.
+async fn make_row(session: &mut Session, holder: &Holder, lane: i64) -> Result<(), Failure> {
+    let component = holder.component_literal();
+    let table = session.meta().fence().to_owned();
+    let locker = Locker::announce(session, &component, holder.epoch).await?;
+    session.run(b"BEGIN").await?;
+    let held: Vec<(u8,)> = session
+        .rows(format!(
+            "SELECT 1 FROM {table} WHERE {} FOR UPDATE",
+            holder.row(COMPONENT_ROW)
+        ))
+        .await?;
+    if held.is_empty() {
+        session.run(b"ROLLBACK").await?;
+        locker.withdraw(session).await?;
+        return Err(holder.fenced());
+    }
+    let insert = format!(
+        "INSERT INTO {table} (component, lane, epoch, claim, turn, connection, state) \
+         VALUES ({component}, {lane}, {}, {}, 0, 0, NULL) ON DUPLICATE KEY UPDATE lane = lane",
+        holder.epoch, holder.claim
+    );
+    session.run(insert.as_bytes()).await?;
+    session.run(b"COMMIT").await?;
+    locker.withdraw(session).await
 }
 
 /// What the rows of a component show, without claiming; nothing where there are no hidden tables.

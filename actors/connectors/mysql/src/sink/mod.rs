@@ -17,6 +17,7 @@ mod claim;
 mod dialect;
 mod fence;
 mod literal;
+mod locker;
 mod meta;
 mod mysql_sink;
 mod packet;

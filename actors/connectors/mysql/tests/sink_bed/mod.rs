@@ -1,18 +1,26 @@
 //! A real server for the contract of sinks.
 
+mod freezer;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use oms_cluster_tests::{Server, ServerKind, ServerOptions};
 use oms_core::{
     Row, Sink, TableName,
-    testing::{TableShape, sink::SinkBed},
+    testing::{
+        TableShape,
+        sink::{Freezer, SinkBed},
+    },
 };
 use oms_mysql::connection::{Endpoint, Secret, TlsMode};
+
+pub(crate) use freezer::ProxyFreezer;
 
 pub(crate) struct Bed {
     pub(crate) server: Server,
     pub(crate) sink: Arc<dyn Sink>,
+    make: fn(Endpoint) -> Arc<dyn Sink>,
 }
 
 pub(crate) fn endpoint(server: &Server) -> Endpoint {
@@ -27,18 +35,18 @@ pub(crate) fn endpoint(server: &Server) -> Endpoint {
 }
 
 impl Bed {
-    pub(crate) async fn start(kind: ServerKind, sink: impl FnOnce(Endpoint) -> Arc<dyn Sink>) -> Self {
-        Self::start_with(kind, ServerOptions::destination(), sink).await
+    pub(crate) async fn start(kind: ServerKind, make: fn(Endpoint) -> Arc<dyn Sink>) -> Self {
+        Self::start_with(kind, ServerOptions::destination(), make).await
     }
 
     pub(crate) async fn start_with(
         kind: ServerKind,
         options: ServerOptions,
-        sink: impl FnOnce(Endpoint) -> Arc<dyn Sink>,
+        make: fn(Endpoint) -> Arc<dyn Sink>,
     ) -> Self {
         let server = Server::start(kind, options).await.expect("start the server");
-        let sink = sink(endpoint(&server));
-        let bed = Self { server, sink };
+        let sink = make(endpoint(&server));
+        let bed = Self { server, sink, make };
         bed.execute("CREATE DATABASE sink_contract").await;
         bed
     }
@@ -88,5 +96,15 @@ impl SinkBed for Bed {
         }
         rows.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
         rows
+    }
+
+    async fn freezer(&self) -> Box<dyn Freezer> {
+        let sink = |port| {
+            (self.make)(Endpoint {
+                port,
+                ..endpoint(&self.server)
+            })
+        };
+        Box::new(ProxyFreezer::start(self.server.port(), sink).await)
     }
 }

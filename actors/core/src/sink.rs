@@ -162,6 +162,12 @@ pub trait Applier: Send {
     /// `OMS-APPLY-0004` when this claim is no longer the latest.
     async fn begin(&mut self) -> Result<(), Failure>;
 
+    /// As [`Applier::begin`], for a transaction whose size is not known and that may take long: one that is
+    /// streamed because it does not fit into memory. A destination may bound the time of others more tightly.
+    async fn begin_streamed(&mut self) -> Result<(), Failure> {
+        self.begin().await
+    }
+
     /// Applies changes in order. May be called often in one transaction; memory is bounded by the
     /// call's arguments.
     ///

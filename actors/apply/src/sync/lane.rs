@@ -245,7 +245,7 @@ impl Lane {
 
     /// One source transaction in one destination transaction, in parts.
     async fn stream(&mut self, number: u64, mut parts: mpsc::Receiver<StreamPart>) -> Result<(), Leave> {
-        self.guarded(Step::Begin).await?;
+        self.guarded(Step::BeginStreamed).await?;
         let (mut rows, mut total) = (0, 0);
         loop {
             let part = tokio::select! {
@@ -311,6 +311,7 @@ impl Lane {
         let work = async {
             match step {
                 Step::Begin => applier.begin().await,
+                Step::BeginStreamed => applier.begin_streamed().await,
                 Step::Write(ops) => applier.write(ops).await,
             }
         };
@@ -330,5 +331,6 @@ impl Lane {
 
 enum Step<'a> {
     Begin,
+    BeginStreamed,
     Write(&'a [RowOp]),
 }

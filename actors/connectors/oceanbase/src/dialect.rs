@@ -1,5 +1,7 @@
 //! Facts about writing to OceanBase.
 
+use std::time::Duration;
+
 use oms_core::{ErrorCode, Failure, codes};
 use oms_mysql::{
     connection::{Flavor, ServerInfo},
@@ -7,8 +9,25 @@ use oms_mysql::{
 };
 
 /// OceanBase in MySQL mode, seekdb included.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OceanBaseDialect;
+///
+/// seekdb may keep the transaction of a client that was killed, without any session that could be ended;
+/// nobody gets its locks before it times out. So every transaction of a writer has a bound.
+#[derive(Clone, Copy, Debug)]
+pub struct OceanBaseDialect {
+    /// How long an ordinary transaction may take.
+    pub ordinary: Duration,
+    /// How long one may take that is streamed. Within the hour for which a component retries.
+    pub streamed: Duration,
+}
+
+impl Default for OceanBaseDialect {
+    fn default() -> Self {
+        Self {
+            ordinary: Duration::from_secs(150),
+            streamed: Duration::from_secs(3_000),
+        }
+    }
+}
 
 impl Dialect for OceanBaseDialect {
     fn accept(&self, server: &ServerInfo) -> Result<(), Failure> {
@@ -31,12 +50,11 @@ impl Dialect for OceanBaseDialect {
             // fails with 6235; with READ COMMITTED it waits and reads the row anew, as the fence needs.
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
             // Microseconds. The default of 10 s for a query ends large statements while the server
-            // throttles writes. seekdb may keep the transaction of a client that was killed, without any
-            // session that could be ended; nobody gets its locks before it times out. So a writer's
-            // transaction has 150 s, and 20 s between two statements.
-            "SET SESSION ob_query_timeout = 3600000000, ob_trx_timeout = 150000000, \
-             ob_trx_idle_timeout = 20000000"
-                .to_owned(),
+            // throttles writes. 20 s between two statements, in any transaction.
+            format!(
+                "SET SESSION ob_query_timeout = 3600000000, ob_trx_timeout = {}, ob_trx_idle_timeout = 20000000",
+                self.ordinary.as_micros()
+            ),
         ]
     }
 
@@ -48,6 +66,11 @@ impl Dialect for OceanBaseDialect {
             "SET SESSION ob_trx_lock_timeout = {micros}, ob_trx_timeout = {}",
             micros * 6
         )
+    }
+
+    fn transaction_bound(&self, streamed: bool) -> Option<String> {
+        let bound = if streamed { self.streamed } else { self.ordinary };
+        Some(format!("SET SESSION ob_trx_timeout = {}", bound.as_micros()))
     }
 
     fn meaning(&self, number: u16, message: &str) -> Option<ErrorCode> {
@@ -116,7 +139,7 @@ mod tests {
 
     #[test]
     fn own_numbers_are_told_from_those_of_mysql() {
-        let meaning = |number, text| OceanBaseDialect.meaning(number, text);
+        let meaning = |number, text| OceanBaseDialect::default().meaning(number, text);
         assert_eq!(
             meaning(4012, "Timeout, query has reached the maximum"),
             Some(codes::dst::TRANSIENT)

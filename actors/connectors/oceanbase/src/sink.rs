@@ -29,7 +29,7 @@ impl OceanBaseSink {
     /// With the hidden tables in another database.
     pub fn with_meta(endpoint: Endpoint, meta: MetaTables) -> Self {
         Self {
-            inner: MysqlSink::with_dialect(endpoint, Arc::new(OceanBaseDialect), meta),
+            inner: MysqlSink::with_dialect(endpoint, Arc::new(OceanBaseDialect::default()), meta),
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct MysqlApplier {
     fence: Fence,
     plans: Arc<Plans>,
     stage: Stage,
+    /// The session has the time bound of streamed transactions.
+    streamed: bool,
 }
 
 impl MysqlApplier {
@@ -38,7 +40,21 @@ impl MysqlApplier {
             fence,
             plans,
             stage: Stage::Idle,
+            streamed: false,
         }
+    }
+
+    async fn begin_with(&mut self, streamed: bool) -> Result<(), Failure> {
+        self.leave(Stage::Idle)?;
+        if self.streamed != streamed
+            && let Some(bound) = self.session.dialect().transaction_bound(streamed)
+        {
+            self.session.run(bound.as_bytes()).await?;
+        }
+        self.streamed = streamed;
+        self.fence.begin(&mut self.session).await?;
+        self.stage = Stage::Open;
+        Ok(())
     }
 
     /// Enters the void until the caller has succeeded, so that a dropped future leaves it void too.
@@ -159,10 +175,11 @@ fn span(indexes: impl Iterator<Item = usize> + Clone) -> (usize, usize) {
 #[async_trait]
 impl Applier for MysqlApplier {
     async fn begin(&mut self) -> Result<(), Failure> {
-        self.leave(Stage::Idle)?;
-        self.fence.begin(&mut self.session).await?;
-        self.stage = Stage::Open;
-        Ok(())
+        self.begin_with(false).await
+    }
+
+    async fn begin_streamed(&mut self) -> Result<(), Failure> {
+        self.begin_with(true).await
     }
 
     async fn write(&mut self, ops: &[RowOp]) -> Result<(), Failure> {

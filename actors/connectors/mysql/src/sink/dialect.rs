@@ -18,6 +18,13 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// The statement that shortens lock waits of a session to `seconds`.
     fn lock_wait(&self, seconds: u32) -> String;
 
+    /// The statement by which a session's next transactions may take as long as a streamed one needs, or no
+    /// longer than an ordinary one; `None` where the server does not end transactions by time. Sessions
+    /// begin with the ordinary bound.
+    fn transaction_bound(&self, _streamed: bool) -> Option<String> {
+        None
+    }
+
     /// The meaning of a server error, where it differs from the family's.
     fn meaning(&self, number: u16, message: &str) -> Option<ErrorCode>;
 

@@ -1,6 +1,6 @@
 //! Consistent snapshots: what is in one is exactly what the log holds up to its position.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
     collections::BTreeMap,

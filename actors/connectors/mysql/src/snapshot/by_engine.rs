@@ -10,7 +10,7 @@ use oms_core::{BinlogPosition, Failure, GtidState, Position};
 use super::{
     consistent::{at_source, unknown},
     engine_list,
-    gap::{Gap, Membership},
+    gap::Gap,
     rounds::Rounds,
 };
 use crate::connection::ServerInfo;
@@ -38,7 +38,7 @@ pub(super) async fn begin(conn: &mut Conn, info: &ServerInfo, gap: &Gap<'_>) -> 
         }
         if let Some(look) = last.filter(|look| look.is_enclosed) {
             let (low, high) = (look.low.position(info), look.high.position(info));
-            if let Some(position) = gap.cut(&low, &high, |_| Membership::Unsure).await? {
+            if let Some(position) = gap.untouched(&low, &high).await? {
                 return Ok(position);
             }
         }

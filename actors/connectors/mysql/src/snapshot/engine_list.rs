@@ -13,7 +13,7 @@ use oms_core::{Failure, Position};
 
 use super::{
     consistent::{at_source, run, unknown},
-    gap::{Gap, Membership},
+    gap::Gap,
     rounds::{Rounds, random_byte},
 };
 use crate::{binlog, connection::ServerInfo};
@@ -33,7 +33,7 @@ pub(super) async fn begin(conn: &mut Conn, info: &ServerInfo, gap: &Gap<'_>) -> 
         wait_for_engine(conn).await?;
         run(conn, "START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
         let high = binlog::current_position(conn, info).await?;
-        if let Some(position) = gap.cut(&low, &high, |_| Membership::Unsure).await? {
+        if let Some(position) = gap.untouched(&low, &high).await? {
             return Ok(position);
         }
         run(conn, "ROLLBACK").await?;

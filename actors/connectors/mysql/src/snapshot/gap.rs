@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use oms_core::{Failure, LogEvent, Position, Source, TableMap, codes};
+use oms_core::{BinlogPosition, Failure, GtidState, LogEvent, Position, Source, TableMap, codes};
 
 /// How long the log of a gap may take to be read.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Where the first event of a file begins.
+const HEAD: u64 = 4;
 
 /// Whether a transaction is in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +29,36 @@ impl<'s> Gap<'s> {
         Self { source, tables }
     }
 
+    /// The position of a snapshot that holds everything before `low` and nothing behind `high`, if
+    /// no transaction between the two concerns the tables.
+    pub(super) async fn untouched(
+        &self,
+        low: &Position,
+        high: &Position,
+    ) -> Result<Option<Position>, Failure> {
+        if low == high {
+            return Ok(Some(high.clone()));
+        }
+        self.cut(low, high, |_| Membership::Unsure).await
+    }
+
     /// The position, between `low` and `high`, of a snapshot for these tables: behind every
     /// transaction on them that is in it, before every one that is not. `None` when there is none,
     /// or when it is unknown where one of them belongs.
     ///
     /// `member` tells it by the name of the transaction. The caller knows that transactions at or
     /// before `low` that a capture from there does not repeat are in the snapshot, and that those
-    /// behind `high` are not.
+    /// behind `high` are not. Even if the two are one place there may be transactions to be judged:
+    /// those that `low` does not count by name, because they were being committed.
     pub(super) async fn cut(
         &self,
         low: &Position,
         high: &Position,
         member: impl Fn(Option<&str>) -> Membership,
     ) -> Result<Option<Position>, Failure> {
-        if low >= high {
-            return Ok(Some(high.clone()));
-        }
         let read = async {
             let mut decoder = self.source.decoder(Arc::clone(&self.tables), low)?;
-            let mut capture = self.source.open_capture(low).await?;
+            let mut capture = self.source.open_capture(&start_of_reading(low)).await?;
             let mut events = Vec::new();
             let mut cut = Cut::new(low.clone(), &member);
             loop {
@@ -68,6 +81,19 @@ impl<'s> Gap<'s> {
                 "the log between two positions could not be read within a minute",
             )),
         }
+    }
+}
+
+/// `low` for a capture. One that goes by names takes the offset of its start for reached until
+/// something else comes; but `low` may count transactions whose names it does not have, and which
+/// come yet. From the head of the file on, heartbeats tell what was really reached.
+fn start_of_reading(low: &Position) -> Position {
+    match low {
+        Position::Binlog(p) if p.gtid != GtidState::None => Position::Binlog(BinlogPosition {
+            offset: HEAD,
+            ..p.clone()
+        }),
+        other => other.clone(),
     }
 }
 
@@ -140,7 +166,7 @@ impl<'m, M: Fn(Option<&str>) -> Membership> Cut<'m, M> {
 
 #[cfg(test)]
 mod tests {
-    use oms_core::{BinlogPosition, GtidState, RowChange};
+    use oms_core::RowChange;
 
     use super::*;
 

@@ -212,8 +212,8 @@ async fn pass(
         }
         passed.fetch_add(read as u64, Ordering::SeqCst);
         let rate = rate.load(Ordering::SeqCst);
-        if rate > 0 {
-            sleep(Duration::from_micros(read as u64 * 1_000_000 / rate)).await;
+        if let Some(pause) = (read as u64 * 1_000_000).checked_div(rate) {
+            sleep(Duration::from_micros(pause)).await;
         }
     }
 }

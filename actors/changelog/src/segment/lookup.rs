@@ -112,13 +112,13 @@ fn find_in(
             return Err(damaged(before, "another record is in its place"));
         }
         expected = expected.next();
-        match frame.position.as_ref().map(EncodedPosition::decode).transpose()? {
-            Some(found) => match wanted.partial_cmp(&found) {
-                Some(Ordering::Equal) => return Ok(Some(expected)),
-                Some(Ordering::Less) => return Ok(behind.filter(|_| matching == Match::Between)),
-                Some(Ordering::Greater) => behind = Some(expected),
-                None => {}
-            },
+        let Some(found) = frame.position.as_ref().map(EncodedPosition::decode).transpose()? else {
+            continue;
+        };
+        match wanted.partial_cmp(&found) {
+            Some(Ordering::Equal) => return Ok(Some(expected)),
+            Some(Ordering::Less) => return Ok(behind.filter(|_| matching == Match::Between)),
+            Some(Ordering::Greater) => behind = Some(expected),
             None => {}
         }
     }

@@ -1,8 +1,9 @@
 //! `omsnode join`: the daemon in the foreground, as a new node of a cluster.
 
-use std::{io::Read as _, path::PathBuf};
+use std::{io::Read as _, net::IpAddr, path::PathBuf};
 
 use clap::Args;
+use oms_config::ConfigError;
 use oms_node::JoinOptions;
 
 use super::{config::ConfigArgs, start::daemon};
@@ -73,12 +74,68 @@ impl TokenArgs {
     }
 }
 
+/// Why others could not reach a node under this address, when they are themselves where `seeds` says.
+fn unreachable(advertised: &str, seeds: &[String]) -> Option<String> {
+    let advice = "set --advertise HOST:PORT to the address under which the other nodes reach this machine";
+    let host = host(advertised)?;
+    if host.is_unspecified() {
+        return Some(format!(
+            "the others cannot reach this node at {advertised}: {advice}"
+        ));
+    }
+    let alone = host.is_loopback() && seeds.iter().any(|seed| host_is_elsewhere(seed));
+    alone.then(|| format!("{advertised} means this machine on every machine: {advice}"))
+}
+
+fn host_is_elsewhere(seed: &str) -> bool {
+    match host(seed) {
+        Some(ip) => !ip.is_loopback(),
+        None => !seed.starts_with("localhost:"),
+    }
+}
+
+/// The host of `HOST:PORT` if it is an IP address.
+fn host(address: &str) -> Option<IpAddr> {
+    let (host, _) = address.rsplit_once(':')?;
+    host.trim_matches(['[', ']']).parse().ok()
+}
+
 pub(crate) fn run(arguments: &JoinArgs, out: &Output) -> Result<Exit, CliError> {
     let config = arguments.config.load()?;
+    if let Some(message) = unreachable(config.advertised(), &arguments.nodes) {
+        let origin = "advertise".to_owned();
+        return Err(ConfigError::Invalid { origin, message }.into());
+    }
     let options = JoinOptions {
         seeds: arguments.nodes.clone(),
         token: arguments.token.read(out)?,
         witness: arguments.witness,
     };
     daemon(&config, Some(options), out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_must_be_reachable_for_the_others() {
+        let seeds = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        for (advertised, nodes, ok) in [
+            ("10.0.0.2:7070", &["10.0.0.1:7070"][..], true),
+            ("node2:7070", &["node1:7070"], true),
+            ("0.0.0.0:7070", &["10.0.0.1:7070"], false),
+            ("[::]:7070", &["127.0.0.1:7070"], false),
+            ("127.0.0.1:7071", &["127.0.0.1:7070", "localhost:7072"], true),
+            ("[::1]:7071", &["[::1]:7070"], true),
+            ("127.0.0.1:7070", &["10.0.0.1:7070"], false),
+            ("127.0.0.1:7070", &["node1:7070"], false),
+        ] {
+            assert_eq!(
+                unreachable(advertised, &seeds(nodes)).is_none(),
+                ok,
+                "{advertised}"
+            );
+        }
+    }
 }

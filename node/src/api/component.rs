@@ -18,6 +18,8 @@ use tonic::{Request, Response, Status};
 
 use super::{Backend, node, status};
 
+type Lines = Pin<Box<dyn Stream<Item = Result<LogLine, Status>> + Send>>;
+
 /// The component service.
 #[derive(Clone)]
 pub(crate) struct Components(pub(crate) Backend);
@@ -120,11 +122,7 @@ impl Components {
         self.get(id).await
     }
 
-    fn local_log(
-        &self,
-        key: &ComponentId,
-        r: &ReadComponentLogRequest,
-    ) -> Result<Pin<Box<dyn Stream<Item = Result<LogLine, Status>> + Send>>, Failure> {
+    fn local_log(&self, key: &ComponentId, r: &ReadComponentLogRequest) -> Result<Lines, Failure> {
         let log = self.0.host.log(key).ok_or_else(|| {
             let words = format!(
                 "{} has not run on node {} since that was started; the daemon's log may hold more",
@@ -183,7 +181,7 @@ impl ComponentService for Components {
         self.get(&id).await.map(Response::new).map_err(status)
     }
 
-    type ReadComponentLogStream = Pin<Box<dyn Stream<Item = Result<LogLine, Status>> + Send>>;
+    type ReadComponentLogStream = Lines;
 
     async fn read_component_log(
         &self,

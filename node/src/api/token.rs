@@ -1,5 +1,7 @@
 //! Tokens that let new nodes in.
 
+use std::net::IpAddr;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use oms_core::{Failure, codes};
 use oms_meta::MetaCommand;
@@ -7,8 +9,8 @@ use oms_mysql::connection::Secret;
 use oms_proto::{
     meta::{CreateToken, RevokeToken, TokenRecord},
     v1::{
-        CreateTokenRequest, CreateTokenResponse, ListTokensRequest, ListTokensResponse, RevokeTokenRequest,
-        RevokeTokenResponse, Token, token_service_server::TokenService,
+        CreateTokenRequest, CreateTokenResponse, ListTokensRequest, ListTokensResponse, NodeState,
+        RevokeTokenRequest, RevokeTokenResponse, Token, token_service_server::TokenService,
     },
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -36,6 +38,22 @@ impl Tokens {
                 r.valid_seconds
             );
             return Err(Failure::new(codes::api::INVALID_ARGUMENT, words));
+        }
+        let state = self.0.metadata.latest().await?;
+        let nowhere = |address: &str| {
+            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+            let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            ip.is_ok_and(|ip| ip.is_unspecified())
+        };
+        if let Some(node) = state
+            .nodes()
+            .find(|n| n.state() != NodeState::Removed && nowhere(&n.address))
+        {
+            let words = format!(
+                "no other node can reach node {} at {}; start it again with `--advertise HOST:PORT` first",
+                node.id, node.address
+            );
+            return Err(Failure::new(codes::api::WRONG_STATE, words));
         }
         let seconds = if r.valid_seconds == 0 {
             USUAL_SECONDS

@@ -13,7 +13,7 @@ use oms_proto::{
 use oms_types::codes;
 use tonic::{Request, Status};
 
-use crate::bed::{Node, three};
+use crate::bed::{Node, config, launch, three};
 
 fn code(status: &Status) -> String {
     error_of(status).code
@@ -220,6 +220,26 @@ async fn tokens_are_the_cluster_s() {
         .unwrap();
     let again = third.revoke_token(RevokeTokenRequest { id }).await.unwrap_err();
     assert_eq!(code(&again), codes::cluster::TOKEN_UNKNOWN.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_let_in_where_nobody_can_be_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = oms_config::NodeConfig {
+        advertise: "0.0.0.0:7070".into(),
+        ..config(dir.path())
+    };
+    let (runtime, daemon) = launch(config, None).await.unwrap();
+    let address = format!("http://{}", daemon.address());
+    let mut client = TokenServiceClient::connect(address).await.unwrap();
+    let refused = client
+        .create_token(CreateTokenRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(code(&refused), codes::api::WRONG_STATE.as_str());
+    assert!(refused.message().contains("--advertise"), "{refused}");
+    runtime.spawn(daemon.stop()).await.unwrap();
+    runtime.shutdown_background();
 }
 
 #[tokio::test(flavor = "multi_thread")]

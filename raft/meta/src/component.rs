@@ -77,7 +77,7 @@ impl MetaState {
                 );
             }
             let was_live = is_live(&component);
-            let ran_well = now.saturating_sub(component.assigned_at_ms) >= RAN_WELL_MS;
+            let ran_well = elapsed(now, component.assigned_at_ms, RAN_WELL_MS);
             if c.by_user || !was_live && !c.failover || ran_well {
                 component.avoid.clear();
             }
@@ -155,6 +155,7 @@ impl MetaState {
         if removes && c.state() == ComponentState::Unspecified {
             component.error = c.error.clone().filter(|_| !c.removed);
         }
+        let given_up = c.removed && !component.removed && !c.left_behind.is_empty();
         component.removed |= c.removed;
         component.updated_at_ms = now;
         if let Some(facts) = &c.facts {
@@ -167,7 +168,7 @@ impl MetaState {
             });
             if let Some(project) = record.public.as_mut() {
                 project.error = error;
-                if c.removed && !c.left_behind.is_empty() {
+                if given_up {
                     project.left_behind.push(c.left_behind.clone());
                 }
             }
@@ -223,6 +224,12 @@ impl MetaState {
         }
         Ok(c.by)
     }
+}
+
+/// Whether `limit` has passed since `at`. Times come from the clocks of several leaders: one that lies further in
+/// the future than the limit is wrong, and nothing waits for it.
+pub(crate) fn elapsed(now_ms: i64, at_ms: i64, limit: i64) -> bool {
+    now_ms.saturating_sub(at_ms).saturating_abs() >= limit
 }
 
 /// Whether its owner runs it or is about to.

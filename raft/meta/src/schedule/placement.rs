@@ -10,9 +10,8 @@ use oms_types::ComponentKind;
 
 use crate::{
     MetaCommand, MetaState, SchedulePolicy,
-    component::{RAN_WELL_MS, is_live},
+    component::{RAN_WELL_MS, elapsed, is_live},
     node::{is_removed, state_of},
-    schedule::policy::elapsed,
     view::{ClusterView, Liveness},
 };
 

@@ -35,9 +35,3 @@ impl Default for SchedulePolicy {
         }
     }
 }
-
-/// Whether `limit` has passed since `at`. Times come from the clocks of several leaders: one that lies further in
-/// the future than the limit is wrong, and nothing waits for it.
-pub(super) fn elapsed(now_ms: i64, at_ms: i64, limit: i64) -> bool {
-    now_ms.saturating_sub(at_ms).saturating_abs() >= limit
-}

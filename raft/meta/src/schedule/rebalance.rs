@@ -10,12 +10,9 @@ use oms_types::ComponentKind;
 
 use crate::{
     MetaCommand,
-    component::is_live,
+    component::{elapsed, is_live},
     node::state_of,
-    schedule::{
-        placement::{Plan, Why},
-        policy::elapsed,
-    },
+    schedule::placement::{Plan, Why},
     view::Liveness,
 };
 

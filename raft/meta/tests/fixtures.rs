@@ -1,0 +1,517 @@
+//! Bytes that releases wrote are read as what they meant, for ever.
+//!
+//! Each file is one shape of one feature level. A file is never changed: who adds a field adds a level, a sample and a
+//! file (`WRITE_FIXTURES=1 cargo test -p oms-meta --test fixtures` writes those that are missing).
+#![allow(clippy::unwrap_used, clippy::needless_update)]
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use oms_meta::{FEATURE_LEVEL, MetaState, level_of};
+use oms_proto::{meta::*, v1};
+use prost::Message as _;
+
+fn path(name: &str, level: u32) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    folder.join(format!("{name}.{level}.bin"))
+}
+
+/// The bytes of a fixture.
+fn bytes(name: &str, level: u32, sample: &[u8]) -> Vec<u8> {
+    let path = path(name, level);
+    if !path.exists() && std::env::var_os("WRITE_FIXTURES").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, sample).unwrap();
+    }
+    fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn error() -> v1::ErrorInfo {
+    v1::ErrorInfo {
+        code: "OMS-SRC-0001".into(),
+        message: "m".into(),
+        failed_at_ms: 11,
+    }
+}
+
+fn name(database: &str, table: &str) -> QualifiedName {
+    QualifiedName {
+        database: database.into(),
+        table: table.into(),
+    }
+}
+
+fn data_source() -> DataSourceRecord {
+    DataSourceRecord {
+        public: Some(v1::DataSource {
+            id: "e_1".into(),
+            name: "shop".into(),
+            connection: Some(v1::Connection {
+                kind: v1::DataSourceKind::Mariadb as i32,
+                host: "db".into(),
+                port: 3306,
+                user: "oms".into(),
+                tls: v1::TlsMode::Verify as i32,
+                tls_ca_pem: "pem".into(),
+                database: "shop".into(),
+            }),
+            remarks: "r".into(),
+            region: "east".into(),
+            created_at_ms: 1,
+            updated_at_ms: 2,
+            version: 3,
+            facts: Some(v1::ServerFacts {
+                version: "10.11".into(),
+                flavor: "MariaDB".into(),
+                time_zone: "UTC".into(),
+                charset: "utf8mb4".into(),
+            }),
+        }),
+        sealed_password: vec![1, 2, 3],
+    }
+}
+
+fn verification() -> v1::VerificationResult {
+    v1::VerificationResult {
+        run: 1,
+        tables: 2,
+        rows: 3,
+        source_only: 4,
+        destination_only: 5,
+        mismatched: 6,
+        failed_tables: 7,
+        consistent: true,
+    }
+}
+
+fn facts() -> ComponentFacts {
+    ComponentFacts {
+        store_start: "a".into(),
+        safe_until: "b".into(),
+        snapshots: vec![SnapshotPosition {
+            table: Some(name("d", "t")),
+            position: "c".into(),
+        }],
+        caught_up: true,
+        summary: "s".into(),
+        verification: Some(verification()),
+        applied: "z".into(),
+    }
+}
+
+fn object() -> v1::SchemaObject {
+    v1::SchemaObject {
+        kind: v1::ObjectKind::Table as i32,
+        database: "d".into(),
+        table: "t".into(),
+        part: "p".into(),
+        state: v1::ObjectState::Failed as i32,
+        source_definition: "create table t".into(),
+        statements: vec!["create table t (a int)".into()],
+        edited: true,
+        notes: vec!["n".into()],
+        error: Some(error()),
+        postponed: true,
+        destination_database: "dd".into(),
+        destination_table: "tt".into(),
+    }
+}
+
+fn item() -> v1::PrecheckItem {
+    v1::PrecheckItem {
+        key: "DB_TIME_SYNC".into(),
+        side: v1::Side::Both as i32,
+        status: v1::PrecheckStatus::Failed as i32,
+        skippable: true,
+        message: "m".into(),
+        action: "a".into(),
+    }
+}
+
+fn verified() -> v1::VerifiedTable {
+    v1::VerifiedTable {
+        database: "d".into(),
+        table: "t".into(),
+        destination_database: "dd".into(),
+        destination_table: "tt".into(),
+        state: v1::StepState::Finished as i32,
+        rows: 1,
+        source_only: 2,
+        destination_only: 3,
+        mismatched: 4,
+        error: Some(error()),
+    }
+}
+
+fn node() -> NodeRecord {
+    NodeRecord {
+        id: 2,
+        address: "10.0.0.2:7070".into(),
+        region: "east".into(),
+        zone: "east-1".into(),
+        version: "0.1.0".into(),
+        generation: 4,
+        state: v1::NodeState::Cordoned as i32,
+        reason: "disk".into(),
+        witness: true,
+        quota: 9,
+        feature_level: 2,
+        folder_id: "f".into(),
+        joined_at_ms: 5,
+    }
+}
+
+fn token() -> TokenRecord {
+    TokenRecord {
+        public: Some(v1::Token {
+            id: "t".into(),
+            created_at_ms: 1,
+            expires_at_ms: 2,
+            uses_left: 3,
+            remarks: "r".into(),
+        }),
+        sealed_secret: vec![4, 5],
+    }
+}
+
+fn project() -> ProjectRecord {
+    ProjectRecord {
+        public: Some(v1::Project {
+            id: "p_1".into(),
+            spec: Some(v1::ProjectSpec {
+                name: "move".into(),
+                labels: vec!["l".into()],
+                steps: Some(v1::Steps {
+                    schema: true,
+                    full: true,
+                    incremental: true,
+                    verification: true,
+                }),
+                ..Default::default()
+            }),
+            state: v1::ProjectState::Running as i32,
+            steps: vec![v1::Step {
+                kind: v1::StepKind::FullTransfer as i32,
+                state: v1::StepState::Failed as i32,
+                started_at_ms: 1,
+                finished_at_ms: 2,
+                error: Some(error()),
+                summary: "s".into(),
+            }],
+            error: Some(error()),
+            created_at_ms: 1,
+            started_at_ms: 2,
+            updated_at_ms: 3,
+            version: 4,
+            verification: Some(verification()),
+            ..Default::default()
+        }),
+        source_id: "e_1".into(),
+        destination_id: "e_2".into(),
+        components: vec![ComponentRecord {
+            kind: "store".into(),
+            node: 2,
+            epoch: 3,
+            desired: Desired::Run as i32,
+            state: v1::ComponentState::Running as i32,
+            error: Some(error()),
+            updated_at_ms: 4,
+            removed: true,
+            facts: Some(facts()),
+            step: v1::StepKind::TransferIncrLogPull as i32,
+            assigned_at_ms: 5,
+            frozen_reason: "f".into(),
+            placed_because: "b".into(),
+            failovers: 6,
+            avoid: vec![7, 8],
+            waiting: "w".into(),
+            moved_at_ms: 9,
+            by_user: true,
+        }],
+        objects: vec![object()],
+        precheck_items: vec![item()],
+        verified_tables: vec![verified()],
+        existing_rows_accepted: true,
+        verify_run: 2,
+        verify_scope: v1::VerifyScope::All as i32,
+        selection: vec![SelectedObject {
+            source: Some(name("d", "t")),
+            destination: Some(name("dd", "tt")),
+            view: true,
+        }],
+        ..Default::default()
+    }
+}
+
+/// One command of each kind, every field set.
+fn commands() -> Vec<(&'static str, command::Body)> {
+    use command::Body as B;
+    let project_name = || "p_1".to_owned();
+    vec![
+        (
+            "create_data_source",
+            B::CreateDataSource(CreateDataSource {
+                record: Some(data_source()),
+            }),
+        ),
+        (
+            "update_data_source",
+            B::UpdateDataSource(UpdateDataSource {
+                record: Some(data_source()),
+                expected_version: 3,
+            }),
+        ),
+        (
+            "delete_data_source",
+            B::DeleteDataSource(DeleteDataSource { id: "e_1".into() }),
+        ),
+        (
+            "create_project",
+            B::CreateProject(CreateProject {
+                record: Some(project()),
+            }),
+        ),
+        (
+            "change_project",
+            B::ChangeProject(ChangeProject {
+                id: project_name(),
+                change: ProjectChange::Verify as i32,
+                verify_scope: v1::VerifyScope::All as i32,
+                add_labels: vec!["a".into()],
+                remove_labels: vec!["b".into()],
+                ..Default::default()
+            }),
+        ),
+        (
+            "delete_project",
+            B::DeleteProject(DeleteProject { id: project_name() }),
+        ),
+        (
+            "step_transition",
+            B::StepTransition(StepTransition {
+                project: project_name(),
+                expected_version: 4,
+                step: v1::StepKind::FullTransfer as i32,
+                to: v1::StepState::Failed as i32,
+                error: Some(error()),
+                summary: "s".into(),
+                project_state: v1::ProjectState::Failed as i32,
+            }),
+        ),
+        (
+            "assign_component",
+            B::AssignComponent(AssignComponent {
+                project: project_name(),
+                kind: "store".into(),
+                node: 2,
+                expected_epoch: 3,
+                raise_epoch: true,
+                desired: Desired::Run as i32,
+                step: v1::StepKind::TransferIncrLogPull as i32,
+                because: "b".into(),
+                failover: true,
+                avoid_former: true,
+                waiting: "w".into(),
+                by_user: true,
+            }),
+        ),
+        (
+            "report_component",
+            B::ReportComponent(ReportComponent {
+                project: project_name(),
+                kind: "store".into(),
+                epoch: 3,
+                state: v1::ComponentState::Failed as i32,
+                error: Some(error()),
+                facts: Some(facts()),
+                removed: true,
+                ..Default::default()
+            }),
+        ),
+        (
+            "upsert_objects",
+            B::UpsertObjects(UpsertObjects {
+                project: project_name(),
+                epoch: 3,
+                objects: vec![object()],
+                replace: true,
+            }),
+        ),
+        (
+            "decide_object",
+            B::DecideObject(DecideObject {
+                request: Some(v1::DecideObjectRequest {
+                    project: project_name(),
+                    kind: v1::ObjectKind::Table as i32,
+                    database: "d".into(),
+                    table: "t".into(),
+                    part: "p".into(),
+                    decision: v1::ObjectDecision::Edit as i32,
+                    statements: vec!["create table t (a int)".into()],
+                }),
+            }),
+        ),
+        (
+            "set_precheck_items",
+            B::SetPrecheckItems(SetPrecheckItems {
+                project: project_name(),
+                epoch: 3,
+                items: vec![item()],
+            }),
+        ),
+        (
+            "set_verified_tables",
+            B::SetVerifiedTables(SetVerifiedTables {
+                project: project_name(),
+                epoch: 3,
+                tables: vec![verified()],
+                replace: true,
+            }),
+        ),
+        (
+            "register_node",
+            B::RegisterNode(RegisterNode { node: Some(node()) }),
+        ),
+        (
+            "admit_node",
+            B::AdmitNode(AdmitNode {
+                token_id: "t".into(),
+                node: Some(node()),
+            }),
+        ),
+        (
+            "change_node",
+            B::ChangeNode(ChangeNode {
+                id: 2,
+                state: v1::NodeState::Draining as i32,
+                reason: "disk".into(),
+                quota: Some(0),
+            }),
+        ),
+        ("remove_node", B::RemoveNode(RemoveNode { id: 2 })),
+        (
+            "create_token",
+            B::CreateToken(CreateToken { token: Some(token()) }),
+        ),
+        ("revoke_token", B::RevokeToken(RevokeToken { id: "t".into() })),
+        (
+            "freeze_component",
+            B::FreezeComponent(FreezeComponent {
+                project: project_name(),
+                kind: "store".into(),
+                reason: "f".into(),
+            }),
+        ),
+        ("raise_epochs", B::RaiseEpochs(RaiseEpochs { by: 1000 })),
+    ]
+}
+
+#[test]
+fn every_kind_of_command_reads_as_it_was_written() {
+    let samples = commands();
+    for (name, body) in &samples {
+        let command = Command {
+            version: 1,
+            now_ms: 1_234_567,
+            body: Some(body.clone()),
+        };
+        let bytes = bytes(name, FEATURE_LEVEL, &command.encode_to_vec());
+        let read = Command::decode(bytes.as_slice()).unwrap();
+        assert_eq!(read, command, "{name}");
+        assert_eq!(read.encode_to_vec(), bytes, "{name}");
+        assert!(level_of(body) <= FEATURE_LEVEL);
+    }
+    // None is missing: the contract itself says which there are.
+    let files = prost_types::FileDescriptorSet::decode(oms_proto::DESCRIPTORS).unwrap();
+    let file = files.file.iter().find(|f| f.package() == "oms.meta.v1").unwrap();
+    let message = file.message_type.iter().find(|m| m.name() == "Command").unwrap();
+    let kinds: BTreeSet<&str> = message
+        .field
+        .iter()
+        .filter(|f| f.oneof_index.is_some())
+        .map(|f| f.name())
+        .collect();
+    let sampled: BTreeSet<&str> = samples.iter().map(|(name, _)| *name).collect();
+    assert_eq!(kinds, sampled);
+}
+
+#[test]
+fn a_snapshot_reads_as_it_was_written() {
+    let state = State {
+        version: 1,
+        data_sources: vec![data_source()],
+        projects: vec![project()],
+        nodes: vec![node()],
+        tokens: vec![token()],
+        last_node_id: 7,
+    };
+    let bytes = bytes("state", 2, &state.encode_to_vec());
+    let restored = MetaState::restore(&bytes).unwrap();
+    assert_eq!(restored.snapshot(), bytes);
+    assert_eq!(State::decode(bytes.as_slice()).unwrap(), state);
+    assert_eq!(restored.last_node_id(), 7);
+    assert_eq!(restored.node(2), Some(&node()));
+    assert_eq!(restored.token("t"), Some(&token()));
+    assert_eq!(restored.project("move"), Some(&project()));
+    assert_eq!(restored.data_source("shop"), Some(&data_source()));
+}
+
+#[test]
+fn a_snapshot_from_before_there_were_clusters_reads_too() {
+    // As the first release wrote it: fields that came later are absent.
+    let mut old_project = project();
+    for c in &mut old_project.components {
+        *c = ComponentRecord {
+            kind: c.kind.clone(),
+            node: 1,
+            epoch: c.epoch,
+            desired: c.desired,
+            state: c.state,
+            step: c.step,
+            ..Default::default()
+        };
+    }
+    let state = State {
+        version: 1,
+        data_sources: vec![data_source()],
+        projects: vec![old_project],
+        nodes: vec![NodeRecord {
+            id: 1,
+            address: "127.0.0.1:7070".into(),
+            region: "default".into(),
+            zone: "default".into(),
+            version: "0.1.0".into(),
+            generation: 12,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let bytes = bytes("state", 1, &state.encode_to_vec());
+    let restored = MetaState::restore(&bytes).unwrap();
+    assert_eq!(State::decode(bytes.as_slice()).unwrap(), state);
+    assert_eq!((restored.last_node_id(), restored.feature_level()), (1, 1));
+    // It differs from then on only by what was added: ids are counted.
+    let again = State::decode(restored.snapshot().as_slice()).unwrap();
+    assert_eq!(
+        again,
+        State {
+            last_node_id: 1,
+            ..state
+        }
+    );
+}
+
+#[test]
+fn a_snapshot_of_the_future_is_refused() {
+    let state = State {
+        version: 2,
+        ..Default::default()
+    };
+    let error = MetaState::restore(&state.encode_to_vec())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("version 2") && error.contains("up to 1"),
+        "{error}"
+    );
+    assert!(MetaState::restore(&[0xff]).is_err());
+}

@@ -29,7 +29,7 @@ pub struct Audit {
 }
 
 impl Auditor {
-    /// Begins to look. The copy must be complete: changes are followed already.
+    /// Begins to look. The copy must be one that the source had, as after [`crate::Deployment::follow_bank`].
     pub async fn start(destination: &Server, database: &str) -> anyhow::Result<Self> {
         let client = destination.client().await?;
         let (stop, stopped) = watch::channel(false);

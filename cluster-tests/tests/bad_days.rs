@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use oms_cluster_tests::{
-    LOAD_TABLES, Load, LoadOptions, OmsNode, PortLease, Scenario, ServerKind, ServerOptions,
+    Client, LOAD_TABLES, Load, LoadOptions, OmsNode, PortLease, Scenario, ServerKind, ServerOptions,
 };
 use oms_proto::v1::{
-    Component, FullOptions, GetProjectRequest, ListComponentsRequest, ProjectState, StepKind, StepState,
+    Component, FullOptions, GetProjectRequest, ListComponentsRequest, ObjectDecision, ObjectState,
+    PrecheckOptions, ProjectState, StepKind, StepState,
 };
 use tokio::time::{Instant, sleep};
 
@@ -88,8 +89,6 @@ async fn wait_running(scenario: &Scenario, step: StepKind) {
                 Some(StepState::Running) => return,
                 // Incremental synchronization runs on when it has caught up.
                 Some(StepState::Monitoring) if step == StepKind::IncrTransfer => return,
-                // Starting the Store takes a few milliseconds; it runs on behind its step.
-                Some(StepState::Finished) if step == StepKind::TransferIncrLogPull => return,
                 Some(StepState::Finished | StepState::Monitoring) => {
                     panic!("{} was over before it was seen", step.name())
                 }
@@ -99,7 +98,8 @@ async fn wait_running(scenario: &Scenario, step: StepKind) {
     }
 }
 
-/// Each step is killed while it runs, started again, and killed once more while it runs again.
+/// Each step is killed while it runs, started again, and killed once more while it runs again. Only the Store's start
+/// has a test of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_is_killed_twice() {
     let mut scenario = Scenario::start(ServerKind::MariaDb, ServerKind::SeekDb)
@@ -128,7 +128,6 @@ async fn every_step_is_killed_twice() {
     let steps = [
         StepKind::TransferPrecheck,
         StepKind::StructTransfer,
-        StepKind::TransferIncrLogPull,
         StepKind::FullTransfer,
         StepKind::IncrTransfer,
         StepKind::FullVerifier,
@@ -147,6 +146,142 @@ async fn every_step_is_killed_twice() {
     let more: Vec<_> = (0..100).map(|n| format!("more_{n}")).collect();
     let more: Vec<_> = more.iter().map(String::as_str).collect();
     assert_eq!(scenario.assert_equal("load", &more).await.unwrap(), 200);
+}
+
+/// The Store's start takes milliseconds, so it is held: the source stands still from a moment on at which schema
+/// migration has read all that it needs, and the Store waits for an answer while the node is killed twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_is_killed_twice_before_it_started() {
+    let mut scenario = Scenario::start(ServerKind::MariaDb, ServerKind::SeekDb)
+        .await
+        .unwrap();
+    let options = load_options();
+    Load::prepare(&scenario.source, &options, 1_000).await.unwrap();
+    let mut client = scenario.source.client().await.unwrap();
+    client.query_drop("USE `load`").await.unwrap();
+    // Enough tables that some are still to be created when the first one is seen.
+    for n in 0..100 {
+        let sql = format!("CREATE TABLE more_{n} (id INT PRIMARY KEY, v VARCHAR(20), KEY by_v (v))");
+        client.query_drop(&sql).await.unwrap();
+    }
+    let load = Load::start(&scenario.source, &options).await.unwrap();
+    let mut there = scenario.destination.client().await.unwrap();
+    scenario.launch(scenario.spec(&["load"])).await.unwrap();
+    let created = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'load'";
+    let deadline = Instant::now() + PATIENCE;
+    while there.query_one(created).await.unwrap().as_deref() == Some("0") {
+        assert!(Instant::now() < deadline, "nothing was created");
+    }
+    scenario.source.freeze().unwrap();
+    for _ in 0..2 {
+        wait_running(&scenario, StepKind::TransferIncrLogPull).await;
+        assert!(component(&scenario, "store").await.is_some());
+        scenario.node.kill().unwrap();
+        scenario.node.restart().await.unwrap();
+    }
+    wait_running(&scenario, StepKind::TransferIncrLogPull).await;
+    scenario.source.thaw().unwrap();
+    wait_monitoring(&scenario).await;
+    load.stop().await.unwrap();
+    ends_equal(&scenario).await;
+}
+
+/// A moment in the middle of schema migration, as the destination shows it: this many of these objects are there.
+async fn created(there: &mut Client, what: &str, at_least: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    let sql = format!("SELECT COUNT(*) FROM information_schema.{what} WHERE table_schema = 'shop'");
+    while there.query_count(&sql).await.unwrap() < at_least {
+        assert!(Instant::now() < deadline, "{what}: {at_least} did not come");
+    }
+}
+
+/// Schema migration is killed while it creates tables, while it creates views, and behind an edited object: what was
+/// created is found to be there, and said to be what it was created as.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_found_again_after_an_interruption() {
+    const VIEWS: u64 = 60;
+    const TABLES: u64 = 60;
+    let mut scenario = Scenario::start(ServerKind::MariaDb, ServerKind::SeekDb)
+        .await
+        .unwrap();
+    let mut root = scenario.source.client().await.unwrap();
+    root.query_drop("CREATE DATABASE shop").await.unwrap();
+    root.query_drop("USE shop").await.unwrap();
+    // It fails, is edited, and is the first to be created by then.
+    let table = "CREATE TABLE a_edited (id INT PRIMARY KEY, v INT) ENGINE=MyISAM";
+    root.query_drop(table).await.unwrap();
+    root.query_drop("INSERT INTO a_edited VALUES (1, 1)")
+        .await
+        .unwrap();
+    for n in 0..TABLES {
+        let table = format!("CREATE TABLE t_{n} (id INT PRIMARY KEY, v VARCHAR(20), KEY by_v (v))");
+        root.query_drop(&table).await.unwrap();
+        let rows = format!("INSERT INTO t_{n} VALUES (1, 'one'), (2, 'two')");
+        root.query_drop(&rows).await.unwrap();
+    }
+    for n in 0..VIEWS {
+        let view = format!("CREATE VIEW v_{n} AS SELECT id, v FROM t_{n} WHERE id > 1");
+        root.query_drop(&view).await.unwrap();
+    }
+    let mut spec = scenario.spec(&["shop"]);
+    spec.precheck = Some(PrecheckOptions {
+        skip: vec!["DB_ENGINE".to_owned()],
+    });
+    let mut there = scenario.destination.client().await.unwrap();
+    scenario.launch(spec).await.unwrap();
+
+    created(&mut there, "tables", TABLES / 4).await;
+    scenario.node.kill().unwrap();
+    scenario.node.restart().await.unwrap();
+    created(&mut there, "views", VIEWS / 4).await;
+    scenario.node.kill().unwrap();
+    let views = "SELECT COUNT(*) FROM information_schema.views WHERE table_schema = 'shop'";
+    let there_then = there.query_count(views).await.unwrap();
+    assert!(there_then < VIEWS, "all views were there before the kill");
+    scenario.node.restart().await.unwrap();
+    let (project, node) = (&scenario.project, &scenario.node);
+    let (code, message) = project.wait_failed(node).await.unwrap();
+    assert_eq!(code, "OMS-SCHEMA-0001", "{message}");
+    // Only what has to be decided failed: nothing was taken for another's because it is there.
+    let open = async |node: &OmsNode| {
+        let objects = project.objects(node).await.unwrap();
+        let done = [ObjectState::Completed, ObjectState::Converted];
+        let open = objects.iter().filter(|o| !done.contains(&o.state()));
+        open.map(|o| (o.table.clone(), o.state(), o.error.clone()))
+            .collect::<Vec<_>>()
+    };
+    let failed = open(node).await;
+    assert!(failed.len() == 1 && failed[0].0 == "a_edited", "{failed:?}");
+
+    // Its statement is not repeatable: run twice, the second would fail.
+    let edit = ["CREATE TABLE shop.a_edited (id BIGINT PRIMARY KEY, v BIGINT, w INT DEFAULT 7)"];
+    project
+        .decide_table(node, ("shop", "a_edited"), ObjectDecision::Edit, &edit)
+        .await
+        .unwrap()
+        .unwrap();
+    project.resume(node).await.unwrap().unwrap();
+    created(&mut there, "tables", TABLES + VIEWS + 1).await;
+    scenario.node.kill().unwrap();
+    scenario.node.restart().await.unwrap();
+    let (project, node) = (&scenario.project, &scenario.node);
+    project
+        .wait_step(node, StepKind::StructTransfer, &[StepState::Finished])
+        .await
+        .unwrap();
+    let left = project.objects(node).await.unwrap();
+    let edited = left.iter().find(|o| o.table == "a_edited").unwrap();
+    assert!(
+        edited.edited && edited.state() == ObjectState::Converted,
+        "{edited:?}"
+    );
+    assert_eq!(edited.statements, edit);
+    let column = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'shop' AND table_name = 'a_edited'";
+    assert_eq!(there.query_count(column).await.unwrap(), 3);
+    assert_eq!(there.query_count(views).await.unwrap(), VIEWS);
+    let done = [ObjectState::Completed, ObjectState::Converted];
+    let open: Vec<_> = left.iter().filter(|o| !done.contains(&o.state())).collect();
+    assert!(open.is_empty(), "{open:?}");
 }
 
 /// The source's log is purged behind what the Store has: the project stops and names the missing range.

@@ -58,8 +58,8 @@ pub struct StoreSettings {
 /// applied, or at the start position (`store_log`).
 ///
 /// The report precedes each connection to the source. It is refused to a former owner, and one that is
-/// cut off from the metadata cannot make it: such a one never takes the source's connection, which
-/// servers give to the latest reader of a name, from its successor again.
+/// cut off from the metadata cannot make it: such a one does not read the source's log beside its
+/// successor.
 pub struct Store {
     source: Arc<dyn Source>,
     shelf: Arc<Shelf>,

@@ -160,13 +160,16 @@ impl Deployment {
         Ok(())
     }
 
-    /// Fills the bank, starts writing to it, and moves it until changes are followed.
+    /// Fills the bank, starts writing to it, and moves it until the copy is one that the source had: from then on every
+    /// consistent read of it must be in order.
     pub async fn follow_bank(&self, options: &BankOptions) -> anyhow::Result<Bank> {
         Bank::prepare(&self.source, options).await?;
         let bank = Bank::start(&self.source, options).await?;
         let first = self.cluster.other_than(&[])?;
         self.launch(first, self.spec(&[&options.database])).await?;
         self.following().await?;
+        let caught_up = self.project.wait_caught_up(self.cluster.node(first)).await;
+        caught_up.with_context(|| self.cluster.logs())?;
         Ok(bank)
     }
 
@@ -257,15 +260,18 @@ impl Deployment {
                 });
                 let components = components.iter().map(|c| {
                     let error = c.error.as_ref().map(|e| e.code.as_str()).unwrap_or_default();
+                    let progress = c.progress.clone().unwrap_or_default();
                     format!(
-                        "{} on {} epoch {} {:?} {error} retries {} ({}) {}",
+                        "{} on {} epoch {} {:?} {error} retries {} ({}) {}; at {} {}",
                         c.kind,
                         c.node,
                         c.epoch,
                         c.state(),
                         c.retries,
                         c.last_retry,
-                        c.placed_because
+                        c.placed_because,
+                        progress.position,
+                        progress.detail
                     )
                 });
                 return nodes.chain(components).collect::<Vec<_>>().join("\n");

@@ -296,6 +296,6 @@ fn iptables(namespace: &str, rule: &[&str]) -> anyhow::Result<()> {
 }
 
 #[allow(clippy::print_stderr)]
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     eprintln!("testbed: {text}");
 }

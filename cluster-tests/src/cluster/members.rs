@@ -12,13 +12,16 @@ use oms_proto::v1::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::lan::Lan;
+use super::lan::{Lan, say};
 use crate::node::{Admission, OmsNode, tail};
 
 /// How long the cluster may take for anything that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one question to one node may take.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// Messages of tests show ends of logs: what consensus says about each of its steps would hide the rest.
+const QUIET: [(&str, &str); 2] = [("NO_COLOR", "1"), ("OMSNODE_TELEMETRY__LOG", "info,openraft=off")];
 
 /// Region and zone of a node.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +74,9 @@ impl NodeCluster {
         Ok(Self {
             nodes: BTreeMap::new(),
             ids: BTreeMap::new(),
-            environment: environment
+            environment: QUIET
                 .iter()
+                .chain(environment)
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             wan,
@@ -365,6 +369,20 @@ impl NodeCluster {
         }
     }
 
+    /// Copies all logs to the folder that `TESTBED_KEEP_LOGS` names, if it does.
+    fn keep_logs(&self) -> std::io::Result<()> {
+        let Some(folder) = std::env::var_os("TESTBED_KEEP_LOGS").map(PathBuf::from) else {
+            return Ok(());
+        };
+        let name = self.folder.file_name().unwrap_or_default();
+        let folder = folder.join(name);
+        std::fs::create_dir_all(&folder)?;
+        for (number, node) in &self.nodes {
+            std::fs::write(folder.join(format!("node{number}.log")), node.log())?;
+        }
+        Ok(())
+    }
+
     /// The ends of all nodes' logs.
     pub fn logs(&self) -> String {
         let part = |(number, node): (&u8, &OmsNode)| {
@@ -376,5 +394,13 @@ impl NodeCluster {
             )
         };
         self.nodes.iter().map(part).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for NodeCluster {
+    fn drop(&mut self) {
+        if let Err(error) = self.keep_logs() {
+            say(&format!("logs are not kept: {error}"));
+        }
     }
 }

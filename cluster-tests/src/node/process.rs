@@ -381,7 +381,7 @@ fn finish(mut command: Command) -> anyhow::Result<String> {
 pub(crate) fn tail(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
     lines
-        .get(lines.len().saturating_sub(20)..)
+        .get(lines.len().saturating_sub(40)..)
         .unwrap_or_default()
         .join("\n")
 }

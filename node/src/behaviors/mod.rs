@@ -303,8 +303,7 @@ fn log_family(project: &str) -> [u8; 8] {
     digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
-/// The number under which a project's Store registers as a replica: unlikely to be anybody else's, and the
-/// same after a restart, so that the server ends the former connection.
+/// From this a project's captures draw the numbers under which they register as replicas.
 fn server_id(project: &str) -> u32 {
     let digest = ring::digest::digest(&ring::digest::SHA256, project.as_bytes());
     let bytes: [u8; 4] = digest.as_ref().first_chunk().copied().unwrap_or_default();

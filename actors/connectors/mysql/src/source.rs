@@ -1,8 +1,11 @@
 //! A server of the MySQL family as a source.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -35,9 +38,9 @@ struct Inner {
 }
 
 impl MysqlSource {
-    /// A source at this address. `capture.server_id` must be unique among the readers of the
-    /// server's log and below 2^31: the numbers above are for the short looks into the log that
-    /// snapshot readers take, which must not end the capture. Nothing is opened yet.
+    /// A source at this address. From `capture.server_id`, which must not be 0, every capture draws a number
+    /// of its own below 2^31; the numbers above are for the short looks into the log that snapshot readers
+    /// take. Nothing is opened yet.
     pub fn new(endpoint: Endpoint, capture: CaptureOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -56,6 +59,23 @@ impl MysqlSource {
         let offset = reader.wrapping_mul(0x9E37_79B1) >> 1;
         capture.server_id = capture.server_id.wrapping_add(offset) | 0x8000_0000;
         Self::new(self.inner.endpoint.clone(), capture)
+    }
+
+    /// The options of one capture, under a number that no earlier one had.
+    ///
+    /// A server ends an older dump with the same number before it begins a new one. That older one may be
+    /// writing to a machine that is gone: MariaDB then waits until `net_write_timeout` (a minute) is over,
+    /// and a Store that begins elsewhere would wait with it.
+    fn for_capture(&self) -> CaptureOptions {
+        let mut capture = self.inner.capture.clone();
+        // Each has random keys of its own: also two nodes that begin in the same moment differ.
+        let random = RandomState::new().hash_one(capture.server_id) as u32;
+        capture.server_id = match capture.server_id {
+            // Not set; refused where it is used.
+            0 => 0,
+            base => ((base ^ random) & 0x7fff_ffff).max(1),
+        };
+        capture
     }
 
     /// Where it is.
@@ -110,7 +130,7 @@ impl Source for MysqlSource {
     }
 
     async fn open_capture(&self, from: &Position) -> Result<Box<dyn Capture>, Failure> {
-        let capture = BinlogCapture::open(&self.inner.endpoint, &self.inner.capture, from).await?;
+        let capture = BinlogCapture::open(&self.inner.endpoint, &self.for_capture(), from).await?;
         Ok(Box::new(capture))
     }
 

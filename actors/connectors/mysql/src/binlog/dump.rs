@@ -16,8 +16,8 @@ use crate::connection::{Endpoint, Flavor};
 #[derive(Clone, Debug)]
 pub struct CaptureOptions {
     /// Number this reader calls itself at the source. It must differ from those of the source and
-    /// its replicas and not be 0: a server ends an older dump with the same number, so that a
-    /// capture that is opened elsewhere ends the one before it.
+    /// its replicas and not be 0. A server ends an older dump with the same number first, which takes
+    /// as long as that one's connection stands still.
     pub server_id: u32,
     /// How often an idle source shows that it is alive.
     pub heartbeat: Duration,

@@ -79,8 +79,8 @@ impl SchemaMigration {
         }
     }
 
-    /// Reads both sides and plans.
-    async fn plan(&self) -> Result<MigrationPlan, Failure> {
+    /// Reads both sides and plans. Also gives the tables that the destination has.
+    async fn plan(&self) -> Result<(MigrationPlan, BTreeSet<TableName>), Failure> {
         let mut source = connect(&self.source.endpoint, Side::Source).await?;
         let mut destination = connect(&self.destination.endpoint, Side::Destination).await?;
         let info = ServerInfo::probe(&mut source, Side::Source).await?;
@@ -130,7 +130,7 @@ impl SchemaMigration {
         for statement in to.session_statements() {
             tracing::debug!(statement, "session of schema migration");
         }
-        Ok(plan)
+        Ok((plan, existing_tables.into_keys().collect()))
     }
 
     /// The connection that creates objects.
@@ -356,8 +356,27 @@ fn is(object: &SchemaObject, code: &str) -> bool {
     object.error.as_ref().is_some_and(|e| e.code == code)
 }
 
+/// Whether it is a table that the destination has.
+fn is_there(object: &SchemaObject, tables: &BTreeSet<TableName>) -> bool {
+    let name = TableName::new(&object.destination_database, &object.destination_table);
+    object.kind() == v1::ObjectKind::Table && tables.contains(&name)
+}
+
+/// What is recorded before an edited table is created that was not there. Found with the table there, it says who
+/// created it.
+fn begun(object: &SchemaObject, now_ms: i64) -> SchemaObject {
+    SchemaObject {
+        error: Some(ErrorInfo {
+            code: codes::schema::OBJECT_FAILED.as_str().to_owned(),
+            message: "its statement was begun, and how it ended was not recorded".to_owned(),
+            failed_at_ms: now_ms,
+        }),
+        ..object.clone()
+    }
+}
+
 /// Puts the user's decisions from the records over a fresh plan.
-fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>) {
+fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>, tables: &BTreeSet<TableName>) {
     let Some(old) = recorded.get(&key_of(fresh)) else {
         return;
     };
@@ -386,10 +405,15 @@ fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>) {
         _ if old.edited => {
             fresh.edited = true;
             fresh.statements.clone_from(&old.statements);
+            let there = is(fresh, differs) || is_there(fresh, tables);
             let created = matches!(old.state(), ObjectState::Completed | ObjectState::Converted);
-            if created && is(fresh, differs) {
+            if created && there {
                 // The user's statements made it so: they ran in an earlier run and must not run again.
                 fresh.set_state(old.state());
+                fresh.error = None;
+            } else if there && is(old, codes::schema::OBJECT_FAILED.as_str()) {
+                // The same, but that run ended before it could say so.
+                fresh.set_state(ObjectState::Converted);
                 fresh.error = None;
             } else if !matches!(fresh.state(), ObjectState::Completed | ObjectState::Converted) {
                 fresh.set_state(ObjectState::Ready);
@@ -403,11 +427,11 @@ fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>) {
 #[async_trait]
 impl Behavior for SchemaMigration {
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
-        let plan = self.plan().await?;
+        let (plan, tables) = self.plan().await?;
         let recorded: BTreeMap<Key, &SchemaObject> = self.recorded.iter().map(|o| (key_of(o), o)).collect();
         let mut objects: Vec<SchemaObject> = plan.objects.iter().map(shown).collect();
         for object in &mut objects {
-            overlay(object, &recorded);
+            overlay(object, &recorded, &tables);
         }
         self.record(context, objects.clone(), true).await?;
         let total = objects.iter().filter(|o| o.postponed == self.after_data).count() as u64;
@@ -423,6 +447,11 @@ impl Behavior for SchemaMigration {
             }
             context.progress.update(|p| p.detail = label(object));
             if object.state() == ObjectState::Ready {
+                // Of several statements it would not be known how many ran: those are all tried again.
+                if object.edited && object.statements.len() == 1 && !is_there(object, &tables) {
+                    let begun = begun(object, context.clock.now_ms());
+                    self.record(context, vec![begun], false).await?;
+                }
                 match execute(&mut conn, object).await {
                     Ok(()) => {
                         let converted = object.edited || !object.notes.is_empty();

@@ -56,11 +56,19 @@ impl LogLink {
 
     /// Where the log is read, for people.
     pub(crate) fn place(&self) -> String {
-        match self.get().map(|now| now.site) {
-            Some(StoreSite::On { node, .. }) => format!("reading the log of node {node}"),
-            Some(StoreSite::Here | StoreSite::Nowhere) => "reading the log of this node".to_owned(),
+        match self.get() {
+            Some(now) => format!("reading the log of {}", owner(now.site)),
             None => "waiting for the log".to_owned(),
         }
+    }
+}
+
+/// Whose log it is, for people.
+fn owner(site: StoreSite) -> String {
+    match site {
+        StoreSite::On { node, .. } => format!("node {node}"),
+        StoreSite::Here => "this node".to_owned(),
+        StoreSite::Nowhere => "no node".to_owned(),
     }
 }
 
@@ -158,8 +166,9 @@ impl FollowedLog {
                     return Ok(records);
                 }
                 Err(failure) => {
+                    let site = *site;
                     self.disconnect();
-                    self.pause(failure).await?;
+                    self.pause(site, failure).await?;
                 }
             }
         }
@@ -228,7 +237,7 @@ impl FollowedLog {
                     self.begin(site, stream);
                     return Ok(());
                 }
-                Err(failure) => self.pause(failure).await?,
+                Err(failure) => self.pause(site, failure).await?,
             }
         }
     }
@@ -253,7 +262,7 @@ impl FollowedLog {
     }
 
     /// Waits a while before the next attempt; gives back what no attempt can mend.
-    async fn pause(&mut self, failure: Failure) -> Result<(), Failure> {
+    async fn pause(&mut self, site: StoreSite, failure: Failure) -> Result<(), Failure> {
         if failure.code() == codes::store::POSITION_PURGED {
             let border = self.start()?.position;
             return Err(Failure::new(
@@ -265,12 +274,13 @@ impl FollowedLog {
             return Err(failure);
         }
         if self.errors == 0 && failure.code() != codes::store::POSITION_AHEAD {
-            self.log
-                .warn(format!("the change log cannot be read: {failure}; trying again"));
+            self.log.warn(format!(
+                "the change log of {} cannot be read: {failure}; trying again",
+                owner(site)
+            ));
         }
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.errors.min(8));
         self.errors = self.errors.saturating_add(1);
-        let site = self.shelf.others().store_site(&self.project);
         tokio::select! {
             () = sleep(doubled.min(LONGEST_PAUSE)) => {}
             () = self.shelf.others().store_left(&self.project, site) => {}

@@ -124,7 +124,10 @@ impl Actor for ComponentActor {
             }
             Control::Abort => {
                 if let Some(worker) = &state.worker {
-                    state.context.log.warn("did not stop in time; ended where it stood");
+                    state
+                        .context
+                        .log
+                        .warn("did not stop in time; ended where it stood");
                     worker.abort();
                 }
             }

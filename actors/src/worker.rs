@@ -72,7 +72,9 @@ impl Retries {
         healthy_after: Duration,
     ) -> (u64, Option<String>, Option<Trouble>) {
         let inner = self.inner.lock();
-        let trouble = inner.trouble.filter(|_| !inner.recovered(progress, healthy_after));
+        let trouble = inner
+            .trouble
+            .filter(|_| !inner.recovered(progress, healthy_after));
         let trouble = trouble.map(|(since, newest, code)| Trouble {
             lasting: newest.duration_since(since),
             code,
@@ -153,7 +155,10 @@ async fn run(
         if crashed {
             crashes += 1;
             if crashes >= policy.crashes {
-                return failed(failure.code(), format!("{} times in a row: {}", crashes, failure.text()));
+                return failed(
+                    failure.code(),
+                    format!("{} times in a row: {}", crashes, failure.text()),
+                );
             }
         } else if !failure.is_transient() {
             return failed(failure.code(), failure.text());

@@ -259,7 +259,7 @@ impl Daemon {
         let cancel = CancellationToken::new();
         let server = server::serve(place.listener, backend, &raft, cancel.clone()).await;
         let lease = Arc::new(Lease::default());
-        let (guard, permission) = Guard::new(lease.clone(), host.clone());
+        let (guard, permission) = Guard::new(lease.clone(), host.clone(), lease_length);
         let agent = Agent {
             metadata: metadata.clone(),
             host: host.clone(),

@@ -186,7 +186,15 @@ impl Heart {
     async fn announce(&self) {
         loop {
             match self.metadata.announce().await {
-                Ok(false) if self.metadata.metrics().members.contains_key(&self.metadata.node_id()) => return,
+                Ok(false)
+                    if self
+                        .metadata
+                        .metrics()
+                        .members
+                        .contains_key(&self.metadata.node_id()) =>
+                {
+                    return;
+                }
                 Ok(_) => {}
                 Err(failure) => tracing::info!("not announced yet: {failure}"),
             }
@@ -291,6 +299,7 @@ impl Heart {
             generation,
             applied_index: self.metadata.watch().borrow().applied,
             address: self.record.address.clone(),
+            without_lease: !self.lease.held(Instant::now()),
             ..HeartbeatRequest::default()
         }
     }
@@ -317,6 +326,7 @@ impl Heart {
                 load: request.load,
                 troubles: request.troubles,
                 leaving: false,
+                without_lease: false,
             },
         );
     }
@@ -375,7 +385,9 @@ impl Heart {
             }
         }
         if let Ok(state) = self.metadata.state() {
-            let others = state.nodes().filter(|n| n.id != me && n.state() != NodeState::Removed);
+            let others = state
+                .nodes()
+                .filter(|n| n.id != me && n.state() != NodeState::Removed);
             addresses.extend(others.map(|n| n.address.clone()));
         }
         addresses.remove(&self.record.address);

@@ -12,7 +12,14 @@ const FILE: &str = "identity";
 const OLD_FILE: &str = "cluster-id";
 const VERSION: u32 = 1;
 /// What may lie in a folder that a node can join with.
-const HARMLESS: &[&str] = &["lock", FILE, "identity.new", "secret.key", "secret.new", "lost+found"];
+const HARMLESS: &[&str] = &[
+    "lock",
+    FILE,
+    "identity.new",
+    "secret.key",
+    "secret.new",
+    "lost+found",
+];
 
 /// Who a node is.
 ///
@@ -87,8 +94,12 @@ impl Identity {
                 ..Self::founder()
             }));
         };
-        let damaged =
-            |why: String| Failure::new(codes::cluster::METADATA_CORRUPT, format!("{}: {why}", path.display()));
+        let damaged = |why: String| {
+            Failure::new(
+                codes::cluster::METADATA_CORRUPT,
+                format!("{}: {why}", path.display()),
+            )
+        };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
         let version = value.get("version").and_then(serde_json::Value::as_u64);
         if version.is_some_and(|v| v > u64::from(VERSION)) {
@@ -98,7 +109,8 @@ impl Identity {
             ));
         }
         let identity: Self = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
-        let whole = identity.is_member() || (identity.joined && identity.node == 0 && identity.cluster.is_empty());
+        let whole =
+            identity.is_member() || (identity.joined && identity.node == 0 && identity.cluster.is_empty());
         if identity.folder.is_empty() || !whole {
             return Err(damaged("it does not say who the node is".to_owned()));
         }

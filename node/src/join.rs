@@ -112,7 +112,10 @@ pub(crate) async fn ask(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let words = format!("nobody could let this node in within {} s; {last}", PATIENCE.as_secs());
+    let words = format!(
+        "nobody could let this node in within {} s; {last}",
+        PATIENCE.as_secs()
+    );
     Err(Failure::new(codes::cluster::SEED_UNREACHABLE, words))
 }
 
@@ -143,7 +146,8 @@ async fn ask_one(
         return Err(Failure::new(codes::cluster::VERSION_MISMATCH, words));
     }
     // Whoever cannot prove the secret is not of the cluster that made the token.
-    if !secret.verify_response(request, &response) || response.node_id == 0 || response.cluster_id.is_empty() {
+    if !secret.verify_response(request, &response) || response.node_id == 0 || response.cluster_id.is_empty()
+    {
         return Err(Failure::new(
             codes::cluster::WRONG_CLUSTER,
             "it does not know the token's secret",

@@ -36,10 +36,21 @@ impl Lease {
         if end <= now || until.is_some_and(|known| known >= end) {
             return;
         }
+        let lapsed = until.is_some_and(|known| known <= now);
+        if lapsed
+            && self
+                .holds
+                .send_if_modified(|holds| std::mem::replace(holds, false))
+        {
+            // Nobody has noted the loss yet, as after a freeze. It must not pass unseen: the next answer counts.
+            return;
+        }
         *until = Some(end);
+        // Under the lock, as everywhere: a loss that is noted at this moment must not come after the gain.
+        self.holds
+            .send_if_modified(|holds| !std::mem::replace(holds, true));
         drop(until);
         self.renewed.send_modify(|n| *n = n.wrapping_add(1));
-        self.holds.send_if_modified(|holds| !std::mem::replace(holds, true));
     }
 
     /// Whether components may run. A process that slept asks this before it acts.
@@ -49,9 +60,23 @@ impl Lease {
 
     /// Ends the lease at once: the node was refused.
     pub(crate) fn give_up(&self) {
-        *self.until.lock() = None;
+        let mut until = self.until.lock();
+        *until = None;
+        self.holds
+            .send_if_modified(|holds| std::mem::replace(holds, false));
+        drop(until);
         self.renewed.send_modify(|n| *n = n.wrapping_add(1));
-        self.holds.send_if_modified(|holds| std::mem::replace(holds, false));
+    }
+
+    /// Notes the loss if the lease has run out. True if so.
+    fn expire(&self, now: Instant) -> bool {
+        let until = self.until.lock();
+        let over = until.is_none_or(|until| until <= now);
+        if over {
+            self.holds
+                .send_if_modified(|holds| std::mem::replace(holds, false));
+        }
+        over
     }
 
     /// Changes when the lease is gained or lost; the loss is noted by [`Lease::keep`].
@@ -71,8 +96,7 @@ impl Lease {
                         () = tokio::time::sleep_until(until) => {}
                         _ = renewed.changed() => continue,
                     }
-                    if !self.held(Instant::now()) {
-                        self.holds.send_if_modified(|holds| std::mem::replace(holds, false));
+                    if self.expire(Instant::now()) {
                         // Until it is gained again there is nothing to wait for.
                         let _ = renewed.changed().await;
                     }
@@ -111,6 +135,19 @@ mod tests {
         assert!(lease.held(sent + LEASE * 2 - Duration::from_millis(1)));
         lease.give_up();
         assert!(!lease.held(sent));
+    }
+
+    #[test]
+    fn a_loss_in_a_freeze_is_seen_before_the_lease_is_gained_again() {
+        let (lease, sent) = (Lease::default(), Instant::now());
+        lease.renew(sent, LEASE, sent);
+        let mut holds = lease.watch();
+        assert!(*holds.borrow_and_update());
+        let woken = sent + LEASE * 4;
+        lease.renew(woken, LEASE, woken);
+        assert!(!lease.held(woken) && !*holds.borrow_and_update());
+        lease.renew(woken, LEASE, woken);
+        assert!(lease.held(woken) && *holds.borrow_and_update());
     }
 
     #[tokio::test(start_paused = true)]

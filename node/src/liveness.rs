@@ -19,11 +19,21 @@ pub(crate) struct Heard {
     pub(crate) troubles: Vec<Trouble>,
     /// It is about to stop: as good as lost.
     pub(crate) leaving: bool,
+    /// It holds no lease: our answers do not reach it.
+    pub(crate) without_lease: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    last: Heard,
+    /// When it was last heard to hold its lease; at first, when it was first heard.
+    leased: Instant,
 }
 
 /// The leader's memory of heartbeats. Empty on every other node, and empty again with every new leadership.
 ///
-/// A node counts as lost when 1.2 leases have passed since it was last heard; a leader that has led for less
+/// A node counts as lost when 1.2 leases have passed since it was last heard, or since it last held a lease: where
+/// only its own messages come through, it has stopped everything and waits in vain for answers. A leader that has led for less
 /// cannot tell about nodes that it has not heard, because an earlier leader may have renewed their leases.
 /// A leader that was itself asleep for a lease begins anew: nobody could have been heard meanwhile.
 #[derive(Debug)]
@@ -36,7 +46,7 @@ pub(crate) struct LivenessTable {
 #[derive(Debug, Default)]
 struct Table {
     leading: Option<Leading>,
-    heard: BTreeMap<u64, Heard>,
+    heard: BTreeMap<u64, Entry>,
 }
 
 #[derive(Debug)]
@@ -118,19 +128,25 @@ impl LivenessTable {
         if table.leading.is_none() {
             return;
         }
-        match table.heard.get(&node) {
-            Some(known) if known.at > heard.at || known.generation > heard.generation => {}
-            // Said before the goodbye, and arrived after it.
-            Some(known) if known.leaving && known.generation == heard.generation => {}
-            _ => {
-                table.heard.insert(node, heard);
-            }
+        let known = table.heard.get(&node);
+        let outdated = known.is_some_and(|known| {
+            let known = &known.last;
+            known.at > heard.at
+                || known.generation > heard.generation
+                // Said before the goodbye, and arrived after it.
+                || (known.leaving && known.generation == heard.generation)
+        });
+        if outdated {
+            return;
         }
+        let known = known.filter(|k| heard.without_lease && k.last.generation == heard.generation);
+        let leased = known.map_or(heard.at, |k| k.leased);
+        table.heard.insert(node, Entry { last: heard, leased });
     }
 
     /// What a node said last, on the leader.
     pub(crate) fn heard(&self, node: u64) -> Option<Heard> {
-        self.table.lock().heard.get(&node).cloned()
+        self.table.lock().heard.get(&node).map(|e| e.last.clone())
     }
 
     /// Whether a node is there. `Unknown` on a node that does not lead.
@@ -152,9 +168,9 @@ impl LivenessTable {
         if !awake {
             return Liveness::Unknown;
         }
-        let leaving = table.heard.get(&node).is_some_and(|h| h.leaving);
+        let leaving = table.heard.get(&node).is_some_and(|e| e.last.leaving);
         let (last, known) = match table.heard.get(&node) {
-            Some(heard) => (heard.at, true),
+            Some(entry) => (entry.leased, true),
             None => (leading.since, false),
         };
         let silent = now.duration_since(last);
@@ -175,7 +191,7 @@ impl LivenessTable {
         let nodes = nodes
             .into_iter()
             .map(|id| {
-                let heard = table.heard.get(&id);
+                let heard = table.heard.get(&id).map(|e| &e.last);
                 let aged = |t: &Trouble| Trouble {
                     for_ms: heard.map_or(t.for_ms, |h| {
                         let age = now.duration_since(h.at).as_millis();
@@ -186,7 +202,9 @@ impl LivenessTable {
                 let view = NodeView {
                     liveness: self.judge(&table, id, now),
                     load: heard.and_then(|h| h.load),
-                    troubles: heard.map(|h| h.troubles.iter().map(aged).collect()).unwrap_or_default(),
+                    troubles: heard
+                        .map(|h| h.troubles.iter().map(aged).collect())
+                        .unwrap_or_default(),
                 };
                 (id, view)
             })
@@ -222,6 +240,7 @@ mod tests {
             load: None,
             troubles: Vec::new(),
             leaving: false,
+            without_lease: false,
         }
     }
 
@@ -254,7 +273,13 @@ mod tests {
         assert_eq!(table.liveness(2, at(t, 4_000)), Liveness::Alive);
         assert_eq!(table.liveness(2, at(t, 4_001)), Liveness::Lost { for_ms: 3_001 });
         // One that was heard by an earlier process of the node must not hide a newer one.
-        table.hear(2, Heard { generation: 2, ..beat(at(t, 4_100)) });
+        table.hear(
+            2,
+            Heard {
+                generation: 2,
+                ..beat(at(t, 4_100))
+            },
+        );
         table.hear(2, beat(at(t, 4_200)));
         assert_eq!(table.heard(2).unwrap().generation, 2);
     }
@@ -264,11 +289,44 @@ mod tests {
         let t = Instant::now();
         let table = leader(t, 4_000);
         table.hear(2, beat(at(t, 1_000)));
-        table.hear(2, Heard { leaving: true, ..beat(at(t, 1_100)) });
+        table.hear(
+            2,
+            Heard {
+                leaving: true,
+                ..beat(at(t, 1_100))
+            },
+        );
         table.hear(2, beat(at(t, 1_200)));
         assert!(matches!(table.liveness(2, at(t, 1_200)), Liveness::Lost { .. }));
-        table.hear(2, Heard { generation: 2, ..beat(at(t, 1_300)) });
+        table.hear(
+            2,
+            Heard {
+                generation: 2,
+                ..beat(at(t, 1_300))
+            },
+        );
         assert_eq!(table.liveness(2, at(t, 1_300)), Liveness::Alive);
+    }
+
+    #[test]
+    fn who_speaks_and_hears_nothing_is_lost() {
+        let t = Instant::now();
+        let table = leader(t, 6_000);
+        let deaf = |ms| Heard {
+            without_lease: true,
+            ..beat(at(t, ms))
+        };
+        // At its start every node is without a lease for a moment.
+        table.hear(2, deaf(500));
+        assert_eq!(table.liveness(2, at(t, 500)), Liveness::Alive);
+        table.hear(2, beat(at(t, 1_000)));
+        for ms in (1_500..=4_000).step_by(500) {
+            table.hear(2, deaf(ms));
+        }
+        assert_eq!(table.liveness(2, at(t, 4_000)), Liveness::Alive);
+        assert_eq!(table.liveness(2, at(t, 4_001)), Liveness::Lost { for_ms: 3_001 });
+        table.hear(2, beat(at(t, 4_500)));
+        assert_eq!(table.liveness(2, at(t, 4_500)), Liveness::Alive);
     }
 
     #[test]
@@ -323,7 +381,13 @@ mod tests {
             for_ms: 500,
             code: "OMS-SRC-0001".into(),
         };
-        table.hear(2, Heard { troubles: vec![trouble], ..beat(at(t, 600)) });
+        table.hear(
+            2,
+            Heard {
+                troubles: vec![trouble],
+                ..beat(at(t, 600))
+            },
+        );
         let view = table.view([1, 2, 3], at(t, 1_000));
         assert_eq!(view.me, 1);
         assert!(view.is_alive(1) && view.is_alive(2) && !view.is_alive(3));

@@ -33,7 +33,11 @@ impl LoadMeter {
 /// Busy and all time since the start of the machine, in ticks: the line `cpu` of proc_stat(5).
 fn processor_times(stat: &str) -> Option<(u64, u64)> {
     let line = stat.lines().find_map(|l| l.strip_prefix("cpu "))?;
-    let ticks: Vec<u64> = line.split_whitespace().map_while(|t| t.parse().ok()).take(8).collect();
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .map_while(|t| t.parse().ok())
+        .take(8)
+        .collect();
     // user nice system idle iowait irq softirq steal
     let idle = ticks.get(3)?.saturating_add(*ticks.get(4)?);
     let all = ticks.iter().fold(0u64, |sum, t| sum.saturating_add(*t));
@@ -48,7 +52,9 @@ fn share(last: (u64, u64), now: (u64, u64)) -> u32 {
 
 /// The number of a line `name: n kB`.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -56,7 +62,10 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
 fn memory_percent(meminfo: &str) -> Option<u32> {
     let total = kilobytes(meminfo, "MemTotal")?;
     let available = kilobytes(meminfo, "MemAvailable")?;
-    let used = total.saturating_sub(available).saturating_mul(100).checked_div(total)?;
+    let used = total
+        .saturating_sub(available)
+        .saturating_mul(100)
+        .checked_div(total)?;
     u32::try_from(used).ok()
 }
 

@@ -31,8 +31,12 @@ impl Vault {
     /// `OMS-CLUSTER-0002` when the key is missing and `may_make` is not set, or when the file is not a key.
     pub(crate) fn open(dir: &Path, may_make: bool) -> Result<Self, Failure> {
         let path = dir.join(FILE);
-        let damaged =
-            |why: String| Failure::new(codes::cluster::METADATA_CORRUPT, format!("{}: {why}", path.display()));
+        let damaged = |why: String| {
+            Failure::new(
+                codes::cluster::METADATA_CORRUPT,
+                format!("{}: {why}", path.display()),
+            )
+        };
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_make => {
@@ -59,9 +63,8 @@ impl Vault {
     /// Makes a key the folder's, durably and readable by the owner only.
     pub(crate) fn store(dir: &Path, key: &[u8; KEY_LEN]) -> Result<(), Failure> {
         let path = dir.join(FILE);
-        durable_file::replace(&path, key, true).map_err(|e| {
-            Failure::new(codes::cluster::METADATA_IO, format!("{}: {e}", path.display()))
-        })
+        durable_file::replace(&path, key, true)
+            .map_err(|e| Failure::new(codes::cluster::METADATA_IO, format!("{}: {e}", path.display())))
     }
 
     /// The key itself, for a node that joins. Never leaves the process unsealed.
@@ -120,7 +123,12 @@ mod tests {
         assert!(vault.unseal("e_2", &sealed).is_err());
         assert!(vault.unseal("e_1", &sealed[..5]).is_err());
         let other = tempfile::tempdir().unwrap();
-        assert!(Vault::open(other.path(), true).unwrap().unseal("e_1", &sealed).is_err());
+        assert!(
+            Vault::open(other.path(), true)
+                .unwrap()
+                .unseal("e_1", &sealed)
+                .is_err()
+        );
     }
 
     #[test]

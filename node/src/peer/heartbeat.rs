@@ -61,6 +61,7 @@ pub(crate) async fn heartbeat(
                 load: request.load,
                 troubles: request.troubles,
                 leaving: request.leaving,
+                without_lease: request.without_lease,
             },
         );
     }
@@ -197,7 +198,10 @@ mod tests {
         };
         state.apply_bytes(&oms_meta::command(2, MetaCommand::AdmitNode(admit)));
         assert!(check_sender(&state, &from(2, 0)).is_ok());
-        state.apply_bytes(&oms_meta::command(3, MetaCommand::RemoveNode(RemoveNode { id: 2 })));
+        state.apply_bytes(&oms_meta::command(
+            3,
+            MetaCommand::RemoveNode(RemoveNode { id: 2 }),
+        ));
         let refused = check_sender(&state, &from(2, 0)).unwrap_err();
         assert_eq!(refused.code(), codes::cluster::NODE_REMOVED);
     }

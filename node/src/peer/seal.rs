@@ -92,7 +92,12 @@ impl TokenSecret {
         request: &JoinRequest,
         response: &JoinResponse,
     ) -> Result<[u8; KEY_LEN], Failure> {
-        let failed = || Failure::new(codes::cluster::TOKEN_UNKNOWN, "the cluster's key cannot be opened");
+        let failed = || {
+            Failure::new(
+                codes::cluster::TOKEN_UNKNOWN,
+                "the cluster's key cannot be opened",
+            )
+        };
         let mut sealed = response.sealed_key.to_vec();
         let key = self
             .sealing_key(&request.nonce, &response.nonce)?
@@ -296,7 +301,10 @@ mod tests {
         ] {
             let refused = TokenSecret::parse(&wrong).err().unwrap();
             assert_eq!(refused.code(), codes::cluster::TOKEN_UNKNOWN);
-            assert!(!refused.to_string().contains(&text[5..20]), "the secret is not repeated");
+            assert!(
+                !refused.to_string().contains(&text[5..20]),
+                "the secret is not repeated"
+            );
         }
     }
 }

@@ -188,7 +188,11 @@ impl Node {
     }
 
     pub(crate) async fn list(&self) -> Vec<NodeInfo> {
-        let asked = self.nodes().await.list_nodes(ListNodesRequest { all: false }).await;
+        let asked = self
+            .nodes()
+            .await
+            .list_nodes(ListNodesRequest { all: false })
+            .await;
         asked.unwrap().into_inner().nodes
     }
 
@@ -204,7 +208,11 @@ impl Node {
         }
     }
 
-    pub(crate) async fn until_nodes(&self, what: &str, reached: impl Fn(&[NodeInfo]) -> bool) -> Vec<NodeInfo> {
+    pub(crate) async fn until_nodes(
+        &self,
+        what: &str,
+        reached: impl Fn(&[NodeInfo]) -> bool,
+    ) -> Vec<NodeInfo> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let now = self.list().await;
@@ -229,7 +237,12 @@ impl Drop for Node {
 fn is_busy(error: &DaemonError) -> bool {
     let code = error.code().as_str();
     // The lock of the folder, that of the metadata in it, or the port.
-    ["OMS-CLUSTER-0003", "OMS-CLUSTER-0007", codes::config::ADDRESS_IN_USE.as_str()].contains(&code)
+    [
+        "OMS-CLUSTER-0003",
+        "OMS-CLUSTER-0007",
+        codes::config::ADDRESS_IN_USE.as_str(),
+    ]
+    .contains(&code)
 }
 
 /// Three voters.

@@ -36,12 +36,19 @@ async fn only_a_good_token_lets_a_node_in() {
     };
     altered.push(last);
     for token in ["", "omsnode-join.x", wrong_secret.as_str()] {
-        assert_eq!(refused(options(seed, token)).await, codes::TOKEN_UNKNOWN.as_str(), "{token:?}");
+        assert_eq!(
+            refused(options(seed, token)).await,
+            codes::TOKEN_UNKNOWN.as_str(),
+            "{token:?}"
+        );
     }
     let (_, rest) = good.split_once('.').unwrap();
     let (_, secret) = rest.split_once('.').unwrap();
     let other_id = format!("omsnode-join.000000000000.{secret}");
-    assert_eq!(refused(options(seed, &other_id)).await, codes::TOKEN_UNKNOWN.as_str());
+    assert_eq!(
+        refused(options(seed, &other_id)).await,
+        codes::TOKEN_UNKNOWN.as_str()
+    );
 
     let another = Node::first().await;
     assert_eq!(
@@ -54,11 +61,16 @@ async fn only_a_good_token_lets_a_node_in() {
     let dir = tempfile::tempdir().unwrap();
     let mut same = config(dir.path());
     same.advertise = seed.to_owned();
-    assert_eq!(refused_at(&same, options(seed, &good)).await, codes::DUPLICATE_ADDRESS.as_str());
+    assert_eq!(
+        refused_at(&same, options(seed, &good)).await,
+        codes::DUPLICATE_ADDRESS.as_str()
+    );
 
     // None of the refusals used it up; once is enough.
     let dir = tempfile::tempdir().unwrap();
-    let (runtime, daemon) = launch(config(dir.path()), Some(options(seed, &good))).await.unwrap();
+    let (runtime, daemon) = launch(config(dir.path()), Some(options(seed, &good)))
+        .await
+        .unwrap();
     assert_eq!(daemon.node_id(), 2);
     assert_eq!(refused(options(seed, &good)).await, codes::TOKEN_USED.as_str());
     runtime.shutdown_background();
@@ -164,7 +176,9 @@ async fn an_interrupted_join_goes_on_as_the_same_node() {
     assert_eq!(daemon.node_id(), 2);
     first
         .until_nodes("the node is back", |nodes| {
-            nodes.iter().any(|n| n.id == 2 && n.generation > 0 && n.address == daemon.address().to_string())
+            nodes
+                .iter()
+                .any(|n| n.id == 2 && n.generation > 0 && n.address == daemon.address().to_string())
         })
         .await;
     assert_eq!(first.list().await.len(), 2);

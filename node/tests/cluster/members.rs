@@ -41,7 +41,12 @@ async fn three_nodes_vote_and_go_on_without_the_leader() {
         })
         .await;
     println!("down after {} ms", begun.elapsed().as_millis());
-    assert!(seen.iter().filter(|n| n.id != 1).all(|n| n.health() == NodeHealth::Online), "{seen:?}");
+    assert!(
+        seen.iter()
+            .filter(|n| n.id != 1)
+            .all(|n| n.health() == NodeHealth::Online),
+        "{seen:?}"
+    );
 
     // It comes back with its disk, at another address.
     let old = nodes[0].address().to_owned();
@@ -50,8 +55,11 @@ async fn three_nodes_vote_and_go_on_without_the_leader() {
     let address = nodes[0].address().to_owned();
     nodes[1]
         .until_nodes("the node is back", |nodes| {
-            let back = |n: &oms_proto::v1::Node| n.health() == NodeHealth::Online && n.role() != NodeRole::Outside;
-            nodes.iter().any(|n| n.id == 1 && n.address == address && n.generation == 2 && back(n))
+            let back =
+                |n: &oms_proto::v1::Node| n.health() == NodeHealth::Online && n.role() != NodeRole::Outside;
+            nodes
+                .iter()
+                .any(|n| n.id == 1 && n.address == address && n.generation == 2 && back(n))
         })
         .await;
     nodes[0].token(1).await;
@@ -68,7 +76,10 @@ async fn without_a_majority_a_node_starts_answers_and_waits() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let mut client = DataSourceServiceClient::new(nodes[0].channel().await);
     let refused = client.list_data_sources(ListDataSourcesRequest::default()).await;
-    assert_eq!(error_of(&refused.unwrap_err()).code, codes::api::UNAVAILABLE.as_str());
+    assert_eq!(
+        error_of(&refused.unwrap_err()).code,
+        codes::api::UNAVAILABLE.as_str()
+    );
     assert_eq!(nodes[0].list().await.len(), 3, "nodes are shown all the same");
 
     // The first one has moved: it finds the others, and the others learn from it where it is.
@@ -78,9 +89,14 @@ async fn without_a_majority_a_node_starts_answers_and_waits() {
         node.until_cluster("a leader", |c| c.leader != 0).await;
     }
     let mut client = DataSourceServiceClient::new(nodes[0].channel().await);
-    client.list_data_sources(ListDataSourcesRequest::default()).await.unwrap();
+    client
+        .list_data_sources(ListDataSourcesRequest::default())
+        .await
+        .unwrap();
     nodes[1]
-        .until_nodes("all are online", |nodes| nodes.iter().all(|n| n.health() == NodeHealth::Online))
+        .until_nodes("all are online", |nodes| {
+            nodes.iter().all(|n| n.health() == NodeHealth::Online)
+        })
         .await;
 }
 
@@ -97,14 +113,18 @@ async fn a_removed_node_is_told_and_never_comes_back() {
     assert_eq!(code, codes::cluster::NODE_REMOVED);
     nodes[2].stop().await;
     nodes[0]
-        .until_cluster("it left consensus", |c| !c.voters.contains(&3) && !c.learners.contains(&3))
+        .until_cluster("it left consensus", |c| {
+            !c.voters.contains(&3) && !c.learners.contains(&3)
+        })
         .await;
 
     // One that was down when it was removed hears it when it starts.
     let mut fourth = nodes[0].another().await;
     nodes[0]
         .until_nodes("it is online", |nodes| {
-            nodes.iter().any(|n| n.id == 4 && n.health() == NodeHealth::Online)
+            nodes
+                .iter()
+                .any(|n| n.id == 4 && n.health() == NodeHealth::Online)
         })
         .await;
     fourth.crash();
@@ -126,7 +146,9 @@ async fn a_removed_node_is_told_and_never_comes_back() {
 async fn a_node_that_stops_says_so() {
     let mut nodes = three().await;
     nodes[0]
-        .until_nodes("all are online", |nodes| nodes.iter().all(|n| n.health() == NodeHealth::Online))
+        .until_nodes("all are online", |nodes| {
+            nodes.iter().all(|n| n.health() == NodeHealth::Online)
+        })
         .await;
     let begun = Instant::now();
     nodes[2].stop().await;

@@ -40,11 +40,22 @@ pub(crate) enum CallError {
     Refused(String),
 }
 
+/// Calls in a row without an answer after which a connection is made anew. Packets into a cut network can hold
+/// up a connection for long after the cut has healed.
+const MOST_MISSES: u32 = 5;
+
 /// Channels to other nodes, one per member.
 pub(crate) struct Peers {
     config: RaftConfig,
     connect: Arc<dyn Connect>,
-    clients: Mutex<BTreeMap<u64, (NodeInfo, RaftServiceClient<Channel>)>>,
+    clients: Mutex<BTreeMap<u64, Line>>,
+}
+
+struct Line {
+    node: NodeInfo,
+    client: RaftServiceClient<Channel>,
+    /// Calls without an answer since the last one with.
+    misses: u32,
 }
 
 impl Peers {
@@ -58,18 +69,34 @@ impl Peers {
 
     fn client(&self, id: u64, node: &NodeInfo) -> Result<RaftServiceClient<Channel>, CallError> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, client)) = clients.get(&id)
-            && known == node
+        if let Some(line) = clients.get(&id)
+            && line.node == *node
+            && line.misses < MOST_MISSES
         {
-            return Ok(client.clone());
+            return Ok(line.client.clone());
         }
         let channel = self.connect.channel(node).map_err(CallError::NotSent)?;
         let limit = self.config.max_message_bytes();
         let client = RaftServiceClient::new(channel)
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit);
-        clients.insert(id, (node.clone(), client.clone()));
+        let line = Line {
+            node: node.clone(),
+            client: client.clone(),
+            misses: 0,
+        };
+        clients.insert(id, line);
         Ok(client)
+    }
+
+    fn note(&self, id: u64, answered: bool) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = clients.get_mut(&id) {
+            line.misses = match answered {
+                true => 0,
+                false => line.misses.saturating_add(1),
+            };
+        }
     }
 
     /// Calls a node and waits for its answer at most `deadline`.
@@ -98,7 +125,9 @@ impl Peers {
                 Method::Forward => client.forward(envelope).await,
             }
         };
-        let reply = match tokio::time::timeout(deadline, answer).await {
+        let outcome = tokio::time::timeout(deadline, answer).await;
+        self.note(id, outcome.is_ok());
+        let reply = match outcome {
             Ok(Ok(reply)) => reply.into_inner(),
             Ok(Err(status)) => return Err(classify(&status)),
             Err(_) => {

@@ -110,7 +110,7 @@ async fn passwords_and_encryption() {
     // Its certificate is signed by nobody we know.
     assert_eq!(
         code(&at("strict", "p", TlsMode::Verify)).await,
-        codes::src::TLS_REQUIRED
+        codes::src::CERTIFICATE_REFUSED
     );
     client
         .query_drop("SET GLOBAL require_secure_transport = ON")

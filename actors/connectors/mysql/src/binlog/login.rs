@@ -8,7 +8,7 @@ use oms_core::{Failure, codes};
 use tokio::net::TcpStream;
 
 use super::{auth::Method, bytes_reader::Reader, encryption::Stream, packet::PacketStream};
-use crate::connection::{Endpoint, Side, TlsMode, failure};
+use crate::connection::{Endpoint, Meaning, Side, TlsMode, failure, io_meaning};
 
 const LONG_PASSWORD: u32 = 1;
 const PROTOCOL_41: u32 = 1 << 9;
@@ -162,10 +162,11 @@ async fn log_in(endpoint: &Endpoint, limit: usize) -> Result<PacketStream<Stream
         }
         let (stream, sequence) = packets.into_inner();
         let stream = stream.encrypt(endpoint).await.map_err(|e| {
-            Failure::new(
-                codes::src::TLS_REQUIRED,
-                format!("TLS could not be established: {e}"),
-            )
+            let code = match io_meaning(&e) {
+                Meaning::CertificateRefused => codes::src::CERTIFICATE_REFUSED,
+                _ => codes::src::TLS_REQUIRED,
+            };
+            Failure::new(code, format!("TLS could not be established: {e}"))
         })?;
         packets = PacketStream::new(stream, limit).with_sequence(sequence);
     }
@@ -285,14 +286,14 @@ mod tests {
         let unverified = log_in_as(&endpoint(&server, "u", secret, TlsMode::Verify))
             .await
             .unwrap_err();
-        assert_eq!(unverified.code(), codes::src::TLS_REQUIRED, "{unverified}");
+        assert_eq!(unverified.code(), codes::src::CERTIFICATE_REFUSED, "{unverified}");
         let ca = std::fs::read_to_string(server.data_folder().join("ca.pem")).unwrap();
         let mut known = endpoint(&server, "u", secret, TlsMode::Verify);
         known.tls_ca_pem = ca;
         // The server's own certificate names no host.
         assert_eq!(
             log_in_as(&known).await.unwrap_err().code(),
-            codes::src::TLS_REQUIRED
+            codes::src::CERTIFICATE_REFUSED
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mysql_async::{DriverError, Error, IoError, ServerError};
+use mysql_async::{DriverError, Error, IoError, ServerError, TlsError};
 use oms_core::{ErrorCode, Failure, codes};
 
 use super::Side;
@@ -13,6 +13,7 @@ pub(crate) enum Meaning {
     Unreachable,
     AccessDenied,
     TlsRequired,
+    CertificateRefused,
     WrongProtocol,
     PrivilegeMissing,
     Transient,
@@ -32,6 +33,8 @@ impl Meaning {
             (Self::AccessDenied, Destination) => codes::dst::ACCESS_DENIED,
             (Self::TlsRequired, Source) => codes::src::TLS_REQUIRED,
             (Self::TlsRequired, Destination) => codes::dst::TLS_REQUIRED,
+            (Self::CertificateRefused, Source) => codes::src::CERTIFICATE_REFUSED,
+            (Self::CertificateRefused, Destination) => codes::dst::CERTIFICATE_REFUSED,
             (Self::WrongProtocol, Source) => codes::src::WRONG_PROTOCOL,
             (Self::WrongProtocol, Destination) => codes::dst::WRONG_PROTOCOL,
             (Self::PrivilegeMissing, Source) => codes::src::PRIVILEGE_MISSING,
@@ -150,6 +153,7 @@ pub(crate) fn server_meaning(e: &ServerError) -> Meaning {
 
 fn client_meaning(e: &Error) -> Meaning {
     match e {
+        Error::Io(IoError::Tls(TlsError::Tls(tls))) => tls_meaning(tls),
         Error::Io(IoError::Tls(_)) => Meaning::TlsRequired,
         Error::Io(IoError::Io(io)) => io_meaning(io),
         Error::Driver(driver) => match driver {
@@ -168,10 +172,22 @@ fn client_meaning(e: &Error) -> Meaning {
     }
 }
 
-fn io_meaning(e: &io::Error) -> Meaning {
+fn tls_meaning(e: &rustls::Error) -> Meaning {
+    match e {
+        rustls::Error::InvalidCertificate(_) => Meaning::CertificateRefused,
+        _ => Meaning::TlsRequired,
+    }
+}
+
+/// What an error of a stream means. A TLS failure inside it arrives as an I/O error that wraps it.
+pub(crate) fn io_meaning(e: &io::Error) -> Meaning {
+    if let Some(tls) = e
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        return tls_meaning(tls);
+    }
     match e.kind() {
-        // A TLS failure inside the stream arrives as an I/O error that wraps it.
-        _ if e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => Meaning::TlsRequired,
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Meaning::WrongProtocol,
         _ => Meaning::Unreachable,
     }

@@ -9,6 +9,7 @@ mod session;
 
 pub use endpoint::{Endpoint, Secret, Side, TlsMode};
 pub use failure::failure;
+pub(crate) use failure::{Meaning, io_meaning};
 pub use open::{CONNECT_TIMEOUT, connect};
 pub(crate) use server_info::variables;
 pub use server_info::{Flavor, ServerInfo};

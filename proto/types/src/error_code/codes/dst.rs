@@ -34,4 +34,7 @@ area! {
     DISK_FULL = "OMS-DST-0011", Retry, "the destination has no space left",
         "The server reports that a table or disk is full.",
         "Free space at the destination; the component continues by itself.";
+    CERTIFICATE_REFUSED = "OMS-DST-0012", StopAndAsk, "the destination's certificate is not trusted",
+        "The data source asks for `tls: verify`, and the server's certificate is not signed by its certificate authority (`tls_ca_pem`, or the public ones), has expired, or is for another host name.",
+        "Give the authority's certificate in `tls_ca_pem`, and as `host` a name or address that the server's certificate holds; `tls: require` encrypts without checking.";
 }

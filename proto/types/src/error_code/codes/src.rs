@@ -49,4 +49,7 @@ area! {
     TYPE_NOT_SUPPORTED = "OMS-SRC-0016", StopAndAsk, "a column type of the source is not supported",
         "The type's values cannot be read exactly.",
         "Exclude the table or the column.";
+    CERTIFICATE_REFUSED = "OMS-SRC-0017", StopAndAsk, "the source's certificate is not trusted",
+        "The data source asks for `tls: verify`, and the server's certificate is not signed by its certificate authority (`tls_ca_pem`, or the public ones), has expired, or is for another host name.",
+        "Give the authority's certificate in `tls_ca_pem`, and as `host` a name or address that the server's certificate holds; `tls: require` encrypts without checking.";
 }

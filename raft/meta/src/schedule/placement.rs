@@ -200,7 +200,7 @@ impl<'a> Plan<'a> {
         let avoided = self.avoided(current);
         let strict = matches!(why, Why::CannotRun(_));
         let usable =
-            |n: &NodeRecord| !avoided.contains(&n.id) && !(strict && self.troubled(n.id, record, kind));
+            |n: &NodeRecord| !(avoided.contains(&n.id) || strict && self.troubled(n.id, record, kind));
         let mut pool: Vec<&NodeRecord> = fit().filter(|n| usable(n)).collect();
         if pool.is_empty() && !strict {
             pool = fit().collect();

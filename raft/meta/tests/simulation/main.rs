@@ -177,7 +177,7 @@ fn run(seed: u64, guards: Guards) -> Result<Tally, Violation> {
     }
     world.heal();
     for tick in 0..BOUND {
-        if tick % 50 == 0 {
+        if tick.is_multiple_of(50) {
             world.let_go_on().map_err(|v| at(&world, v))?;
         }
         world.advance().map_err(|v| at(&world, v))?;

@@ -411,7 +411,7 @@ impl World {
             })
             .collect();
         let seen = (self.history.len(), alive);
-        if seen == self.seen && self.tick % 10 != 0 {
+        if seen == self.seen && !self.tick.is_multiple_of(10) {
             return Ok(());
         }
         let plan = self.policy.plan(self.state(), &view, node.wall_ms(self.tick));
@@ -499,8 +499,10 @@ impl World {
                                 .is_none_or(|w| w.epoch < c.epoch)
                         {
                             self.rules.starts(project, kind, c.epoch, n)?;
-                            node.workers
-                                .insert((project, kind), Worker::new(project, &id, kind, c.epoch));
+                            node.workers.insert(
+                                (project, kind),
+                                Worker::new(project, &id, kind, c.epoch, self.messages),
+                            );
                         }
                     }
                     Desired::Stop if live => reports.push(done),
@@ -519,7 +521,7 @@ impl World {
             .retain(|_, w| w.fenced.is_none_or(|at| now - at < 1_000_000));
         node.workers
             .retain(|(project, kind), w| wanted.contains(&(*project, *kind, w.epoch)));
-        if self.tick % 3 == 0 {
+        if self.tick.is_multiple_of(3) {
             for report in reports {
                 self.propose(n, Body::ReportComponent(report));
             }
@@ -555,6 +557,8 @@ impl World {
             let source =
                 (open(self, true) && open(self, false)).then_some(self.databases[worker.project].0.end);
             let store = self.store_of(n, worker, &state);
+            let latest = self.state().component(&worker.id, worker.kind);
+            let current = latest.is_some_and(|c| c.epoch == worker.epoch);
             let mut disk = self.nodes[n].disk.get(&worker.project).copied();
             let request = worker.step(&mut Surroundings {
                 state: &state,
@@ -562,6 +566,7 @@ impl World {
                 source,
                 disk: &mut disk,
                 store,
+                current,
                 random: &mut self.random,
             })?;
             if let Some(disk) = disk {
@@ -578,7 +583,7 @@ impl World {
                 };
                 self.ask(caller, op);
             }
-            if self.tick % 4 == 0
+            if self.tick.is_multiple_of(4)
                 && let Some(report) = worker.news(&state)
             {
                 self.propose(n, Body::ReportComponent(report));
@@ -589,6 +594,7 @@ impl World {
     }
 
     fn ask(&mut self, caller: Caller, op: Op) {
+        self.messages = self.messages.max(caller.request) + 1;
         let cut =
             self.cut_database
                 .contains(&(caller.node, Self::database(caller.project, caller.kind), true));

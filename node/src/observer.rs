@@ -122,11 +122,13 @@ impl Observer {
 /// What keeps a former owner's writes from doing harm at the destination.
 fn guarantee(kind: ComponentKind) -> &'static str {
     match kind {
-        // Every destination there is commits rows, position or receipt, and fence together.
-        ComponentKind::FullImport | ComponentKind::IncrSync => "exactly-once",
+        // Every destination there is commits rows or results, position or receipt, and fence together.
+        ComponentKind::FullImport | ComponentKind::IncrSync | ComponentKind::FullVerification => {
+            "exactly-once"
+        }
         // Statements commit by themselves; each is idempotent.
         ComponentKind::SchemaMigration => "replaying",
-        ComponentKind::Precheck | ComponentKind::Store | ComponentKind::FullVerification => "none",
+        ComponentKind::Precheck | ComponentKind::Store => "none",
     }
 }
 

@@ -152,7 +152,18 @@ async fn run(
         if context.cancel.is_cancelled() && !failure.is_fenced() {
             return stopped();
         }
-        if crashed {
+        if failure.is_fenced() {
+            // An earlier life of this very owner may have claimed late, behind this one. Only the metadata knows
+            // whether there is a newer owner.
+            let current = tokio::select! {
+                accepted = report(context, &RunState::Running, "") => accepted,
+                () = context.cancel.cancelled() => false,
+            };
+            if !current {
+                return failed(failure.code(), failure.text());
+            }
+            errors += 1;
+        } else if crashed {
             crashes += 1;
             if crashes >= policy.crashes {
                 return failed(

@@ -20,11 +20,16 @@ use tokio::sync::mpsc;
 struct Recorder {
     states: Mutex<Vec<RunState>>,
     seen: mpsc::Sender<RunState>,
+    /// How many reports are taken before a newer owner exists.
+    takes: usize,
 }
 
 #[async_trait]
 impl Reporter for Recorder {
     async fn state(&self, state: &RunState, _: &str) -> Result<(), Failure> {
+        if self.states.lock().len() >= self.takes {
+            return Err(Failure::new(codes::apply::FENCED, "the epoch is 2, not 1"));
+        }
         self.states.lock().push(state.clone());
         self.seen.send(state.clone()).await.unwrap();
         Ok(())
@@ -65,6 +70,10 @@ fn id() -> ComponentId {
 }
 
 async fn start(behavior: Arc<Scripted>) -> (ComponentHost, mpsc::Receiver<RunState>) {
+    start_until(behavior, usize::MAX).await
+}
+
+async fn start_until(behavior: Arc<Scripted>, takes: usize) -> (ComponentHost, mpsc::Receiver<RunState>) {
     let host = ComponentHost::start(Arc::new(SystemClock), RetryPolicy::default())
         .await
         .unwrap();
@@ -72,6 +81,7 @@ async fn start(behavior: Arc<Scripted>) -> (ComponentHost, mpsc::Receiver<RunSta
     let recorder = Arc::new(Recorder {
         states: Mutex::default(),
         seen,
+        takes,
     });
     host.run(id(), Epoch(1), behavior, recorder).await.unwrap();
     (host, states)
@@ -176,6 +186,7 @@ async fn progress_ends_a_trouble() {
     let recorder = Arc::new(Recorder {
         states: Mutex::default(),
         seen,
+        takes: usize::MAX,
     });
     let behavior = Arc::new(Flaky(AtomicU32::new(0)));
     host.run(id(), Epoch(1), behavior.clone(), recorder)
@@ -212,6 +223,7 @@ async fn a_halt_ends_everything_without_a_word_and_lets_it_run_again() {
     let recorder = Arc::new(Recorder {
         states: Mutex::default(),
         seen,
+        takes: usize::MAX,
     });
     let stubborn: ComponentId = "p_1.incr-sync".parse().unwrap();
     host.run(stubborn.clone(), Epoch(1), Arc::new(Stubborn), recorder.clone())
@@ -267,15 +279,31 @@ async fn retries_end_with_the_window() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fenced_component_reports_nothing_more() {
-    let (host, mut states) = start(scripted(
-        |_| Some(Failure::new(codes::apply::FENCED, "newer owner")),
-        0,
-    ))
-    .await;
+    let behavior = scripted(|_| Some(Failure::new(codes::apply::FENCED, "newer owner")), 0);
+    let (host, mut states) = start_until(behavior, 1).await;
     assert_eq!(states.recv().await, Some(RunState::Running));
     while host.observe(&id()).await.unwrap().state == RunState::Running {
         tokio::task::yield_now().await;
     }
+    assert!(states.try_recv().is_err());
+}
+
+/// A late claim of an earlier life under the same epoch fences the present one, which is still the owner.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_its_own_past_fenced_goes_on() {
+    let behavior = scripted(
+        |n| (n < 3).then(|| Failure::new(codes::apply::FENCED, "claimed again")),
+        0,
+    );
+    let (host, mut states) = start(behavior.clone()).await;
+    // The first report, and one after each run that was fenced.
+    for _ in 0..3 {
+        assert_eq!(states.recv().await, Some(RunState::Running));
+    }
+    while behavior.runs.load(Ordering::SeqCst) < 3 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(host.observe(&id()).await.unwrap().state, RunState::Running);
     assert!(states.try_recv().is_err());
 }
 
@@ -288,6 +316,7 @@ async fn two_epochs_never_overlap_on_a_node() {
     let recorder = Arc::new(Recorder {
         states: Mutex::default(),
         seen,
+        takes: usize::MAX,
     });
     let refused = host.run(id(), Epoch(2), behavior.clone(), recorder.clone()).await;
     assert!(refused.unwrap_err().to_string().contains("epoch 1"));

@@ -7,7 +7,9 @@ use anyhow::{Context, ensure};
 use oms_cluster_tests::{
     Auditor, Bank, BankOptions, Deployment, DeploymentOptions, LOAD_TABLES, Load, LoadOptions, ServerKind,
 };
-use oms_proto::v1::{FullOptions, StepKind, StepState, VerifyProjectRequest, VerifyScope};
+use oms_proto::v1::{
+    FullOptions, MoveComponentRequest, StepKind, StepState, VerifyProjectRequest, VerifyScope,
+};
 use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -299,4 +301,76 @@ async fn frozen_owner(destination: ServerKind) {
         .unwrap();
     let mut client = d.destination.client().await.unwrap();
     assert_eq!(Bank::judge(&mut client, "bank", None).await.unwrap(), transfers);
+}
+
+/// With a lease that does not run out, only the destination can stop a former owner: its component is given to another node
+/// while it stands still, and it wakes in the belief that nothing happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_destination_refuses_a_former_owner() {
+    let environment = vec![("OMSNODE_LEASE_MS", "60000")];
+    let mut d = Deployment::start(DeploymentOptions {
+        environment,
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    let options = BankOptions {
+        rate: 200,
+        connections: 4,
+        ..BankOptions::default()
+    };
+    let bank = d.follow_bank(&options).await.unwrap();
+    let auditor = Auditor::start(&d.destination, bank.database()).await.unwrap();
+    let leader = d.cluster.leader(1).await.unwrap();
+    let followers: Vec<u8> = d.cluster.numbers().into_iter().filter(|n| *n != leader).collect();
+    give(&d, leader, followers[0]).await;
+    d.flows(&bank, PATIENCE).await.unwrap();
+    let mut refused = 0;
+    // The moment at which it stands still is not ours: it may have been between two transactions, and hears of its
+    // successor before it begins the next.
+    for round in 0..10 {
+        let (former, next) = (followers[round % 2], followers[(round + 1) % 2]);
+        d.cluster.node_mut(former).freeze().unwrap();
+        give(&d, leader, next).await;
+        d.flows(&bank, PATIENCE).await.unwrap();
+        let log = d.cluster.node(former).log().len();
+        d.cluster.node_mut(former).thaw().unwrap();
+        bank.more(200).await;
+        d.flows(&bank, PATIENCE).await.unwrap();
+        let said = d.cluster.node(former).log().split_off(log);
+        if let Some(line) = said.lines().find(|line| line.contains("ended as fenced")) {
+            println!("round {round}: {line}");
+            assert!(line.contains("OMS-APPLY-0004"), "{line}");
+            refused += 1;
+            if refused == 2 {
+                break;
+            }
+        }
+    }
+    assert!(refused > 0, "nobody was refused\n{}", d.cluster.logs());
+    let audit = auditor.stop().await.unwrap();
+    assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
+    d.settle_bank(bank, leader).await.unwrap();
+}
+
+/// Moves incr-sync to a node and waits until it is there.
+async fn give(d: &Deployment, asked: u8, to: u8) {
+    let cluster = &d.cluster;
+    let (owner, component) = cluster.owner(asked, "incr-sync").await.unwrap();
+    if owner == to {
+        return;
+    }
+    let node = cluster.id_of(to, asked).await.unwrap();
+    let request = MoveComponentRequest {
+        id: component.id,
+        node,
+    };
+    let mut client = cluster.node(asked).components().await.unwrap();
+    client.move_component(request).await.unwrap();
+    let moved = cluster.wait("incr-sync where it was moved to", async || {
+        let (owner, component) = cluster.owner(asked, "incr-sync").await?;
+        ensure!(owner == to, "{component:?}");
+        Ok(())
+    });
+    moved.await.unwrap();
 }

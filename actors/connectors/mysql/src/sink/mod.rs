@@ -22,6 +22,7 @@ mod meta;
 mod mysql_sink;
 mod packet;
 mod plan;
+mod reach;
 mod receipt;
 mod record;
 mod session;

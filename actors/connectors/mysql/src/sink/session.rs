@@ -11,6 +11,7 @@ use oms_core::{ErrorCode, Failure, codes};
 use super::{
     dialect::{Dialect, SessionFacts},
     meta::MetaTables,
+    reach,
     statement::Statement,
 };
 use crate::connection::{self, Endpoint, ServerInfo, Side};
@@ -149,7 +150,12 @@ impl Session {
             return Err(self.too_long(sql.len()).await);
         }
         let mut outcomes = Vec::with_capacity(count);
-        let result = Self::collect(&mut self.conn, sql, count, &mut outcomes).await;
+        // After a loss the connection is in the middle of an answer: like any broken one it is not used again.
+        let result = tokio::select! {
+            biased;
+            result = Self::collect(&mut self.conn, sql, count, &mut outcomes) => result,
+            lost = reach::lost(&self.shared.endpoint) => Err(lost),
+        };
         match result {
             Ok(()) => Ok(outcomes),
             Err(error) => Err(self.error(error, outcomes.len())),

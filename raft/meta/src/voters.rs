@@ -65,9 +65,15 @@ pub fn leader_region<'a>(state: &'a MetaState, members: &Members) -> Option<&'a 
     (alone && regions.len() > 1).then_some(*best)
 }
 
-/// Whether a node may vote: removed and draining ones may not, cordoned ones do.
+/// Whether a node may vote: removed ones may not.
 fn may_vote(node: &NodeRecord) -> bool {
-    matches!(state_of(node), NodeState::Active | NodeState::Cordoned)
+    !is_removed(node)
+}
+
+/// A draining node keeps its vote until another can have it: a vote costs it nothing, and with one voter less there
+/// would be one copy less of what was acknowledged.
+fn is_leaving(node: &NodeRecord) -> bool {
+    state_of(node) == NodeState::Draining
 }
 
 /// How good a set of voters is; more is better, in the order of the fields. Says nothing about which node leads, so
@@ -78,7 +84,7 @@ struct Worth {
     forbidden: Reverse<usize>,
     /// Distance from the number that there should be.
     missing: Reverse<usize>,
-    /// Members that have been lost for long.
+    /// Members that have been lost for long, or are leaving.
     lost: Reverse<usize>,
     regions: usize,
     most_in_region: Reverse<usize>,
@@ -105,7 +111,10 @@ impl VoterPolicy {
         if !has_majority(&members.voters) {
             return None;
         }
-        let eligible = state.nodes().filter(|n| may_vote(n)).count();
+        let eligible = state
+            .nodes()
+            .filter(|n| may_vote(n) && (!is_leaving(n) || members.voters.contains(&n.id)))
+            .count();
         let target = match eligible {
             0..=2 => 1,
             3 | 4 => 3,
@@ -142,7 +151,8 @@ impl VoterPolicy {
             .nodes()
             .filter(|n| may_vote(n))
             .filter(|n| {
-                members.voters.contains(&n.id) || (members.learners.contains(&n.id) && view.is_alive(n.id))
+                members.voters.contains(&n.id)
+                    || (members.learners.contains(&n.id) && view.is_alive(n.id) && !is_leaving(n))
             })
             .collect();
         let size = match pool.len().min(target) {
@@ -158,6 +168,7 @@ impl VoterPolicy {
                     .filter(|c| c.region == n.region && c.zone == n.zone)
                     .count();
                 (
+                    is_leaving(n) || self.long_lost(view, n.id),
                     // The leader keeps its vote, so that changing voters does not cost an election.
                     n.id != view.me,
                     self.long_lost(view, n.id),
@@ -183,7 +194,7 @@ impl VoterPolicy {
                 forbidden += 1;
                 continue;
             };
-            lost += usize::from(self.long_lost(view, *id));
+            lost += usize::from(self.long_lost(view, *id) || is_leaving(node));
             witnesses += usize::from(node.witness);
             *regions.entry(&node.region).or_default() += 1;
             *zones.entry((&node.region, &node.zone)).or_default() += 1;

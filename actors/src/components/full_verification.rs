@@ -47,11 +47,7 @@ pub struct FullVerification {
 
 impl FullVerification {
     /// Compares the source with the sink.
-    pub fn new(
-        source: Arc<dyn Source>,
-        sink: Arc<dyn Sink>,
-        settings: FullVerificationSettings,
-    ) -> Self {
+    pub fn new(source: Arc<dyn Source>, sink: Arc<dyn Sink>, settings: FullVerificationSettings) -> Self {
         Self {
             source,
             sink,

@@ -57,7 +57,7 @@ pub struct TelemetryConfig {
 impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
-            log: "info".to_owned(),
+            log: "info,openraft=warn".to_owned(),
             format: "text".to_owned(),
             otlp_endpoint: String::new(),
         }

@@ -90,7 +90,11 @@ impl Behaviors {
             reserve_bytes: self.reserve_bytes,
             retention: Duration::from_secs(u64::from(if hours == 0 { 24 } else { hours }) * 3_600),
             start: position(component.facts.as_ref().map(|f| f.store_start.as_str()))?,
-            applied: position(facts(project, ComponentKind::IncrSync).as_ref().map(|f| f.applied.as_str()))?,
+            applied: position(
+                facts(project, ComponentKind::IncrSync)
+                    .as_ref()
+                    .map(|f| f.applied.as_str()),
+            )?,
         };
         Ok(Arc::new(Store::new(
             source.source(server_id(id.project().as_str()), partial_rows(spec))?,

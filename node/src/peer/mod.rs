@@ -16,7 +16,8 @@ use std::pin::Pin;
 use futures::Stream;
 use oms_proto::peer::{
     HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, ObserveRequest, ObserveResponse,
-    ReadChangeLogRequest, ReadChangeLogResponse, peer_service_server::{PeerService, PeerServiceServer},
+    ReadChangeLogRequest, ReadChangeLogResponse,
+    peer_service_server::{PeerService, PeerServiceServer},
 };
 use tonic::{Request, Response, Status, Streaming, codec::CompressionEncoding};
 
@@ -46,7 +47,9 @@ impl PeerService for Peer {
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
-        heartbeat::heartbeat(&self.0, request.into_inner()).await.map(Response::new)
+        heartbeat::heartbeat(&self.0, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn observe(&self, request: Request<ObserveRequest>) -> Result<Response<ObserveResponse>, Status> {

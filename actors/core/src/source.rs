@@ -24,6 +24,15 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// The end of the log now. Everything committed before the call is before it.
     async fn current_position(&self) -> Result<Position, Failure>;
 
+    /// A position to begin capture at. Everything committed before the call is before it, and every
+    /// transaction that a capture from it delivers is behind it, by the order of positions.
+    ///
+    /// [`Source::current_position`] promises the second only of servers whose log's end and list of
+    /// transactions are one.
+    async fn start_position(&self) -> Result<Position, Failure> {
+        self.current_position().await
+    }
+
     /// Whether the log can still be read from the position.
     ///
     /// # Errors

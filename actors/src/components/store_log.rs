@@ -66,7 +66,7 @@ pub(crate) async fn open(
             ));
             position.clone()
         }
-        None => source.current_position().await?,
+        None => source.start_position().await?,
     };
     let log_id = new_id(settings.log_family);
     let (segments, recovery) = open_as(settings, log_id, start).await?;

@@ -122,6 +122,13 @@ impl Source for MysqlSource {
         Ok(position)
     }
 
+    async fn start_position(&self) -> Result<Position, Failure> {
+        let (mut conn, info) = self.open().await?;
+        let position = binlog::start_position(&mut conn, &info).await?;
+        close(conn).await;
+        Ok(position)
+    }
+
     async fn check_position(&self, position: &Position) -> Result<(), Failure> {
         let (mut conn, info) = self.open().await?;
         binlog::check_position(&mut conn, &info, position).await?;

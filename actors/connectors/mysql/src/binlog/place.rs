@@ -1,8 +1,13 @@
 //! Where a server's log is, and whether it can be read from somewhere.
 
+use std::time::{Duration, Instant};
+
 use mysql_async::{Conn, Row, prelude::Queryable};
 use oms_core::{BinlogPosition, Failure, GtidState, MysqlGtidSet, Position, codes};
 
+use tokio::time::sleep;
+
+use super::owned::owned;
 use crate::connection::{Flavor, ServerInfo, Side, failure};
 
 /// The end of the log now. Everything committed before the call is before it.
@@ -35,6 +40,56 @@ pub async fn current_position(conn: &mut Conn, info: &ServerInfo) -> Result<Posi
         offset,
         gtid,
     }))
+}
+
+/// How long transactions that are in the log may take to be committed.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at them.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A position to begin at: [`current_position`], of which the offset and the GTID set of MySQL fit together.
+///
+/// MySQL writes a transaction to the log before it counts it as executed. A capture by GTID delivers those that the
+/// set does not name, so none of them may lie before the offset. Therefore: the offset first; then every transaction
+/// that was being committed then (it owns its GTID from before it is written until it is committed) is waited for;
+/// then the set. What was committed meanwhile is in the set, and lies behind the offset: it was committed before
+/// capture begins, and is not captured.
+///
+/// # Errors
+/// Those of [`current_position`]; `OMS-SRC-0013` when a transaction is not committed for half a minute.
+pub async fn start_position(conn: &mut Conn, info: &ServerInfo) -> Result<Position, Failure> {
+    if info.flavor == Flavor::MariaDb || !gtid_mode(conn).await? {
+        return current_position(conn, info).await;
+    }
+    let (file, offset, _) = status(conn).await?;
+    let begun = Instant::now();
+    let pending = owned(&variable(conn, "gtid_owned").await?)?;
+    let mut still = pending.clone();
+    while pending.difference(&still) != pending {
+        if begun.elapsed() > PATIENCE {
+            return Err(Failure::new(
+                codes::src::TRANSIENT,
+                "a transaction that is in the log is not committed for half a minute",
+            ));
+        }
+        sleep(PAUSE).await;
+        still = owned(&variable(conn, "gtid_owned").await?)?;
+    }
+    let executed = variable(conn, "gtid_executed").await?;
+    Ok(Position::Binlog(BinlogPosition {
+        server: info.server.clone(),
+        file,
+        offset,
+        gtid: GtidState::Mysql(parse(&executed)?),
+    }))
+}
+
+async fn variable(conn: &mut Conn, name: &str) -> Result<String, Failure> {
+    let text: Option<Option<String>> = conn
+        .query_first(format!("SELECT @@global.{name}"))
+        .await
+        .map_err(|e| failure(e, Side::Source))?;
+    Ok(text.flatten().unwrap_or_default())
 }
 
 /// Whether the log can still be read from the position.

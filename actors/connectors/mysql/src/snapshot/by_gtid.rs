@@ -150,32 +150,10 @@ async fn take(conn: &mut Conn) -> Result<Look, Failure> {
     };
     Ok(Look::new(
         &set(executed_before)?,
-        &owned(&text(owned_before))?,
-        &owned(&text(owned_after))?,
+        &binlog::owned(&text(owned_before))?,
+        &binlog::owned(&text(owned_after))?,
         &set(executed_after)?,
     ))
-}
-
-/// `uuid:5#34:6#35,uuid:tag:1#36`: every identifier, with the thread that owns it.
-fn owned(text: &str) -> Result<MysqlGtidSet, Failure> {
-    let mut set = MysqlGtidSet::default();
-    for member in text.split(',').map(str::trim).filter(|m| !m.is_empty()) {
-        let mut parts = member.split(':').map(str::trim);
-        let uuid = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let mut tag = String::new();
-        for part in parts {
-            let number = part.split('#').next().unwrap_or_default();
-            if number.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-                tag = number.to_ascii_lowercase();
-                continue;
-            }
-            let number = number
-                .parse()
-                .map_err(|_| unknown("the server's owned GTIDs cannot be read"))?;
-            set.insert(&uuid, &tag, number);
-        }
-    }
-    Ok(set)
 }
 
 #[cfg(test)]
@@ -189,14 +167,6 @@ mod tests {
             return MysqlGtidSet::default();
         }
         format!("{A}:{text}").parse().unwrap()
-    }
-
-    #[test]
-    fn owned_identifiers_are_read() {
-        let got = owned(&format!("{A}:5#34:6#35,\n{A}:tag:1#36")).unwrap();
-        assert_eq!(got, format!("{A}:5-6:tag:1").parse().unwrap());
-        assert!(owned("").unwrap().is_empty());
-        assert!(owned(&format!("{A}:x5y#3:?")).is_err());
     }
 
     #[test]

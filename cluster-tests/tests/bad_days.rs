@@ -175,7 +175,11 @@ async fn the_store_is_killed_twice_before_it_started() {
     scenario.source.freeze().unwrap();
     for _ in 0..2 {
         wait_running(&scenario, StepKind::TransferIncrLogPull).await;
-        assert!(component(&scenario, "store").await.is_some());
+        // The step begins first, then its component is given to a node.
+        let deadline = Instant::now() + PATIENCE;
+        while component(&scenario, "store").await.is_none() {
+            assert!(Instant::now() < deadline, "no Store was assigned");
+        }
         scenario.node.kill().unwrap();
         scenario.node.restart().await.unwrap();
     }

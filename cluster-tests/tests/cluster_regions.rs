@@ -60,8 +60,6 @@ async fn the_log_crosses_a_bad_link() {
         places: places()[..3].to_vec(),
         regions: ("north", "south"),
         wan: true,
-        // 160 ms there and back: the setting's documentation asks for more than the default.
-        environment: vec![("OMSNODE_LEASE_MS", "6000")],
         ..Default::default()
     };
     let d = Deployment::start(options).await.unwrap();

@@ -432,11 +432,12 @@ async fn open_consensus(
 }
 
 /// The times of consensus that fit a lease: a new leader must be there well within the time for which the
-/// leases of the old one are waited for.
+/// leases of the old one are waited for. The heartbeat is also the deadline of a replication call: by default
+/// it bears a round trip of 160 ms and a disk sync.
 fn timings(lease: Duration) -> RaftTimings {
     RaftTimings {
-        heartbeat: lease * 3 / 50,
-        election_base: lease * 4 / 25,
+        heartbeat: lease / 8,
+        election_base: lease * 7 / 25,
         election_step: lease * 3 / 125,
         ..RaftTimings::default()
     }

@@ -21,7 +21,7 @@ pub struct NodeConfig {
     /// Change logs stop when the disk has less than this many MiB left.
     pub disk_reserve_mb: u64,
     /// How long a node may run components without hearing from the leader, in milliseconds. The same on all
-    /// nodes; every other time of the cluster is derived from it. Nodes more than 100 ms apart need more.
+    /// nodes; every other time of the cluster is derived from it. Round trips of more than 200 ms need more.
     pub lease_ms: u64,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,

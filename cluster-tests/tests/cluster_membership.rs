@@ -294,9 +294,16 @@ async fn nodes_die_come_back_and_are_replaced() {
         .await
         .unwrap();
     d.cluster.add(Place::new("default", "e")).await.unwrap();
+    let cluster = &d.cluster;
+    cluster
+        .wait("the new node votes in the place of the lost one", async || {
+            let told = cluster.cluster(asked).await?;
+            ensure!(told.voters.len() == 3 && !told.voters.contains(&id), "{told:?}");
+            Ok(())
+        })
+        .await
+        .unwrap();
     d.cluster.settled().await.unwrap();
-    let told = d.cluster.cluster(asked).await.unwrap();
-    assert!(told.voters.len() == 3 && !told.voters.contains(&id), "{told:?}");
     d.flows(&bank, PATIENCE).await.unwrap();
     d.settle_bank(bank, asked).await.unwrap();
 }

@@ -206,7 +206,7 @@ async fn tls_is_required_on_both_sides() {
         // The certificate is signed by nobody that the usual roots know.
         says(
             create(&node, name, with(TlsMode::Verify), server.password()).await,
-            "OMS-SRC-0003",
+            "OMS-SRC-0017",
             &["certificate"],
         );
         let broken = Connection {

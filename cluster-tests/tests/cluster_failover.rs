@@ -328,7 +328,7 @@ async fn the_destination_refuses_a_former_owner() {
     let mut refused = 0;
     // The moment at which it stands still is not ours: it may have been between two transactions, and hears of its
     // successor before it begins the next.
-    for round in 0..10 {
+    for round in 0..30 {
         let (former, next) = (followers[round % 2], followers[(round + 1) % 2]);
         d.cluster.node_mut(former).freeze().unwrap();
         give(&d, leader, next).await;

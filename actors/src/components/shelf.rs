@@ -1,12 +1,6 @@
 //! Where components find a project's change log.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use oms_changelog::{ChangeLog, ChangeLogError, LogId, LogReader, LogRecord, LogSeq, ReadFrom};
@@ -26,28 +20,12 @@ pub struct ShelvedLog {
     pub log: Arc<dyn ChangeLog>,
     /// Its identity: another one each time a log is begun anew.
     pub log_id: LogId,
-    /// When the source last said that there is nothing newer, in milliseconds since the epoch.
-    caught_up_ms: Arc<AtomicI64>,
 }
 
 impl ShelvedLog {
     /// A log as a Store puts it up.
     pub fn new(log: Arc<dyn ChangeLog>, log_id: LogId) -> Self {
-        Self {
-            log,
-            log_id,
-            caught_up_ms: Arc::new(AtomicI64::new(0)),
-        }
-    }
-
-    /// Notes that the source had nothing newer at this time.
-    pub fn note_caught_up(&self, now_ms: i64) {
-        self.caught_up_ms.store(now_ms, Ordering::Relaxed);
-    }
-
-    /// When the source last said that there was nothing newer than what the log holds; 0: never.
-    pub fn caught_up_ms(&self) -> i64 {
-        self.caught_up_ms.load(Ordering::Relaxed)
+        Self { log, log_id }
     }
 
     /// A reader for incremental synchronization: at `from.next` if that is of this log, otherwise

@@ -187,9 +187,6 @@ impl Store {
             }
             drop(permits);
             let now_ms = context.clock.now_ms();
-            if idle {
-                shelved.note_caught_up(now_ms);
-            }
             if let Some(position) = newest {
                 last_noted = position.to_string();
                 // One waiting acknowledgement is enough: the next covers it.

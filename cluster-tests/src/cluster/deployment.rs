@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use oms_proto::v1::{
-    Connection, CreateDataSourceRequest, CreateProjectRequest, DatabaseSelection, ProjectRequest, ProjectSpec,
-};
+use oms_proto::v1::{Connection, CreateDataSourceRequest, CreateProjectRequest, ProjectRequest, ProjectSpec};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -134,19 +132,7 @@ impl Deployment {
 
     /// A spec that moves whole databases with all steps.
     pub fn spec(&self, databases: &[&str]) -> ProjectSpec {
-        ProjectSpec {
-            name: self.project.name.clone(),
-            source: "src".to_owned(),
-            destination: "dst".to_owned(),
-            databases: databases
-                .iter()
-                .map(|name| DatabaseSelection {
-                    name: (*name).to_owned(),
-                    ..Default::default()
-                })
-                .collect(),
-            ..Default::default()
-        }
+        self.project.spec(databases)
     }
 
     /// Creates and starts the project, through a node.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use oms_proto::v1::{
-    Difference, ListDifferencesRequest, Project, ProjectRequest, ProjectState, StepKind, StepState,
-    VerificationResult, VerifiedTable, VerifyProjectRequest, VerifyScope,
+    DatabaseSelection, Difference, ListDifferencesRequest, Project, ProjectRequest, ProjectSpec,
+    ProjectState, StepKind, StepState, VerificationResult, VerifiedTable, VerifyProjectRequest, VerifyScope,
 };
 use tokio::time::{Instant, sleep};
 use tonic::Code;
@@ -23,6 +23,21 @@ pub struct ProjectClient {
 }
 
 impl ProjectClient {
+    /// A spec with the project's name that moves whole databases from `src` to `dst` with all steps.
+    pub fn spec(&self, databases: &[&str]) -> ProjectSpec {
+        let whole = |name: &&str| DatabaseSelection {
+            name: (*name).to_owned(),
+            ..Default::default()
+        };
+        ProjectSpec {
+            name: self.name.clone(),
+            source: "src".to_owned(),
+            destination: "dst".to_owned(),
+            databases: databases.iter().map(whole).collect(),
+            ..Default::default()
+        }
+    }
+
     fn request(&self) -> ProjectRequest {
         ProjectRequest {
             project: self.name.clone(),

@@ -2,8 +2,7 @@
 
 use anyhow::ensure;
 use oms_proto::v1::{
-    Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, DatabaseSelection,
-    ProjectRequest, ProjectSpec,
+    Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, ProjectRequest, ProjectSpec,
 };
 use tempfile::TempDir;
 
@@ -91,19 +90,7 @@ impl Scenario {
 
     /// A spec that moves whole databases with all steps.
     pub fn spec(&self, databases: &[&str]) -> ProjectSpec {
-        ProjectSpec {
-            name: self.project.name.clone(),
-            source: "src".to_owned(),
-            destination: "dst".to_owned(),
-            databases: databases
-                .iter()
-                .map(|name| DatabaseSelection {
-                    name: (*name).to_owned(),
-                    ..Default::default()
-                })
-                .collect(),
-            ..Default::default()
-        }
+        self.project.spec(databases)
     }
 
     /// Creates and starts the project.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use oms_actors::{Clock, LogStart, Shelf, ShelvedLog, SystemClock};
+use oms_actors::{LogStart, Shelf, ShelvedLog};
 use oms_changelog::{ChangeLogError, LogId, LogReader, LogRecord, LogSeq};
 use oms_core::{Failure, Position, codes};
 use oms_proto::{
@@ -155,7 +155,7 @@ where
         self.shelved = Some(shelved.clone());
         self.send(ReadChangeLogResponse {
             log_id: Bytes::copy_from_slice(&shelved.log_id.0),
-            ..self.note()
+            ..Default::default()
         })
         .await?;
         loop {
@@ -169,7 +169,7 @@ where
                     Err(ChangeLogError::Closed) => return Ok(()),
                     Err(error) => return Err(error.into()),
                 },
-                _ = self.alive.tick() => self.send(self.note()).await?,
+                _ = self.alive.tick() => self.send(ReadChangeLogResponse::default()).await?,
             }
         }
     }
@@ -256,13 +256,13 @@ where
             tokio::select! {
                 () = self.out.closed() => return Err(Ended::Gone),
                 request = self.requests.next() => self.take(request).await?,
-                _ = self.alive.tick() => self.send(self.note()).await?,
+                _ = self.alive.tick() => self.send(ReadChangeLogResponse::default()).await?,
             }
         }
         self.credit = self.credit.saturating_sub_unsigned(cost as u64);
         self.send(ReadChangeLogResponse {
             records,
-            ..self.note()
+            ..Default::default()
         })
         .await
     }
@@ -271,16 +271,6 @@ where
         self.out.send(Ok(response)).await.map_err(|_| Ended::Gone)?;
         self.alive.reset();
         Ok(())
-    }
-
-    /// A message without records: that we are here, and whether the source has more than the log.
-    fn note(&self) -> ReadChangeLogResponse {
-        let caught_up_ms = self.shelved.as_ref().map_or(0, ShelvedLog::caught_up_ms);
-        let ago = SystemClock.now_ms().saturating_sub(caught_up_ms);
-        ReadChangeLogResponse {
-            caught_up_ago_ms: (caught_up_ms > 0).then(|| u64::try_from(ago).unwrap_or(0)),
-            ..Default::default()
-        }
     }
 }
 

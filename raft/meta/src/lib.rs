@@ -27,7 +27,7 @@ pub use schedule::{SchedulePolicy, schedule};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
 pub use view::{ClusterView, Liveness, Members, NodeView};
-pub use voters::{VoterChange, VoterPolicy, leader_region, voter_change};
+pub use voters::{VoterChange, VoterPolicy, voter_change};
 
 /// Version of commands, replies and snapshots that this binary writes.
 pub const VERSION: u32 = 1;

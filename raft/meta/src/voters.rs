@@ -53,18 +53,6 @@ pub fn voter_change(
     VoterPolicy::default().change(state, view, members)
 }
 
-/// The region in which consensus is fastest: where more voters are than in any other. None if there is no
-/// such region, or only one.
-pub fn leader_region<'a>(state: &'a MetaState, members: &Members) -> Option<&'a str> {
-    let mut regions: BTreeMap<&str, usize> = BTreeMap::new();
-    for voter in members.voters.iter().filter_map(|id| state.node(*id)) {
-        *regions.entry(voter.region.as_str()).or_default() += 1;
-    }
-    let (best, most) = regions.iter().max_by_key(|(_, n)| **n)?;
-    let alone = regions.values().filter(|n| *n == most).count() == 1;
-    (alone && regions.len() > 1).then_some(*best)
-}
-
 /// Whether a node may vote: removed ones may not.
 fn may_vote(node: &NodeRecord) -> bool {
     !is_removed(node)

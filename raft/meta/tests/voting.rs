@@ -6,7 +6,7 @@ mod made;
 use std::collections::BTreeSet;
 
 use made::{Cluster, ids, record};
-use oms_meta::{Liveness, Members, VoterChange, leader_region, voter_change};
+use oms_meta::{Liveness, Members, VoterChange, voter_change};
 use oms_proto::{meta::NodeRecord, v1::NodeState};
 use proptest::prelude::*;
 
@@ -148,18 +148,6 @@ fn a_witness_votes_first_and_nothing_is_done_in_the_dark() {
     assert_eq!(voters(&c, &members(&[1], &[2, 3, w])), Some(vec![1, 2, w]));
     c.see(2, Liveness::Unknown);
     assert_eq!(voters(&c, &members(&[1, 2, 3], &[w])), None);
-}
-
-#[test]
-fn the_leader_belongs_where_most_voters_are() {
-    let c = cluster(&["a", "b", "b"]);
-    assert_eq!(leader_region(&c.state, &members(&[1, 2, 3], &[])), Some("b"));
-    assert_eq!(leader_region(&c.state, &members(&[1, 2], &[])), None);
-    assert_eq!(
-        leader_region(&c.state, &members(&[2, 3], &[])),
-        None,
-        "there is no other"
-    );
 }
 
 proptest! {

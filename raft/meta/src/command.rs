@@ -11,7 +11,8 @@ pub type MetaCommand = Body;
 /// What this binary can do. Rises when a command, or a field that changes what a command does, is added.
 ///
 /// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
-pub const FEATURE_LEVEL: u32 = 2;
+/// 3: preferred regions of the leader, and standing for election when the leader asks.
+pub const FEATURE_LEVEL: u32 = 3;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
 pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
@@ -51,5 +52,6 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         | Body::RevokeToken(_)
         | Body::FreezeComponent(_)
         | Body::RaiseEpochs(_) => 2,
+        Body::SetPreferredRegions(_) => 3,
     }
 }

@@ -10,6 +10,7 @@
 mod command;
 mod component;
 mod data_source;
+mod leadership;
 mod node;
 mod object;
 mod overlap;
@@ -23,6 +24,7 @@ mod view;
 mod voters;
 
 pub use command::{FEATURE_LEVEL, MetaCommand, command, level_of};
+pub use leadership::{Followers, Handover, LeadershipPolicy, Tenure, successor};
 pub use schedule::{SchedulePolicy, schedule};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};

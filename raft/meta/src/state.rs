@@ -49,6 +49,7 @@ pub struct MetaState {
     pub(crate) nodes: Arc<BTreeMap<u64, NodeRecord>>,
     pub(crate) tokens: Arc<BTreeMap<String, TokenRecord>>,
     pub(crate) last_node_id: u64,
+    pub(crate) preferred_regions: Arc<[String]>,
 }
 
 impl MetaState {
@@ -105,6 +106,7 @@ impl MetaState {
             Some(Body::RemoveNode(c)) => self.remove_node(c.id),
             Some(Body::CreateToken(c)) => self.create_token(now, c),
             Some(Body::RevokeToken(c)) => self.revoke_token(now, &c.id),
+            Some(Body::SetPreferredRegions(c)) => self.set_preferred_regions(&c.regions),
         };
         match outcome {
             Ok(object_version) => Reply {
@@ -125,6 +127,7 @@ impl MetaState {
             nodes: self.nodes().cloned().collect(),
             tokens: self.tokens().cloned().collect(),
             last_node_id: self.last_node_id,
+            preferred_regions: self.preferred_regions.to_vec(),
         }
         .encode_to_vec()
     }
@@ -157,6 +160,7 @@ impl MetaState {
             nodes: Arc::new(nodes),
             tokens: Arc::new(state.tokens.into_iter().map(|t| (token_id(&t), t)).collect()),
             last_node_id: state.last_node_id.max(highest),
+            preferred_regions: state.preferred_regions.into(),
         })
     }
 
@@ -214,6 +218,11 @@ impl MetaState {
     /// A token by id.
     pub fn token(&self, id: &str) -> Option<&TokenRecord> {
         self.tokens.get(id)
+    }
+
+    /// Where the leader should be, the best region first. Empty: anywhere.
+    pub fn preferred_regions(&self) -> &[String] {
+        &self.preferred_regions
     }
 
     /// What every node of the cluster can do: commands above it must not be proposed, and are refused.

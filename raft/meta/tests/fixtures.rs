@@ -402,7 +402,21 @@ fn commands() -> Vec<(&'static str, command::Body)> {
             }),
         ),
         ("raise_epochs", B::RaiseEpochs(RaiseEpochs { by: 1000 })),
+        (
+            "set_preferred_regions",
+            B::SetPreferredRegions(SetPreferredRegions {
+                regions: vec!["east".into(), "west".into()],
+            }),
+        ),
     ]
+}
+
+/// The level whose shape of a command these samples have.
+fn shape(name: &str) -> u32 {
+    match name {
+        "set_preferred_regions" => 3,
+        _ => 2,
+    }
 }
 
 #[test]
@@ -414,7 +428,7 @@ fn every_kind_of_command_reads_as_it_was_written() {
             now_ms: 1_234_567,
             body: Some(body.clone()),
         };
-        let bytes = bytes(name, FEATURE_LEVEL, &command.encode_to_vec());
+        let bytes = bytes(name, shape(name), &command.encode_to_vec());
         let read = Command::decode(bytes.as_slice()).unwrap();
         assert_eq!(read, command, "{name}");
         assert_eq!(read.encode_to_vec(), bytes, "{name}");
@@ -443,10 +457,21 @@ fn a_snapshot_reads_as_it_was_written() {
         nodes: vec![node()],
         tokens: vec![token()],
         last_node_id: 7,
+        preferred_regions: vec!["east".into(), "west".into()],
     };
-    let bytes = bytes("state", 2, &state.encode_to_vec());
+    // Before there were preferred regions.
+    let older = State {
+        preferred_regions: Vec::new(),
+        ..state.clone()
+    };
+    let old = bytes("state", 2, &older.encode_to_vec());
+    assert_eq!(MetaState::restore(&old).unwrap().snapshot(), old);
+    assert_eq!(State::decode(old.as_slice()).unwrap(), older);
+
+    let bytes = bytes("state", 3, &state.encode_to_vec());
     let restored = MetaState::restore(&bytes).unwrap();
     assert_eq!(restored.snapshot(), bytes);
+    assert_eq!(restored.preferred_regions(), ["east", "west"]);
     assert_eq!(State::decode(bytes.as_slice()).unwrap(), state);
     assert_eq!(restored.last_node_id(), 7);
     assert_eq!(restored.node(2), Some(&node()));

@@ -4,8 +4,10 @@
 //!   side ([`KeyExtractor`], [`ConflictGraph`]), gives them to lanes, and keeps at the destination
 //!   what was applied;
 //! * [`Importer`] copies the rows that exist, in chunks that can be resumed;
+//! * [`Climber`] finds out how many workers are worth having;
 //! * `node/docs/incremental-apply.md` is the argument why the destination is right at any moment.
 
+mod climb;
 mod conflict;
 mod error;
 mod import;
@@ -13,6 +15,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use climb::{ClimbConfig, Climber, Sample, Strain};
 pub use conflict::{ConflictGraph, ForeignKeyEdge, KeyExtractor, KeyLock, Placement, TransactionKeys};
 pub use error::ApplyError;
 pub use import::{

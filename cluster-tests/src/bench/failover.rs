@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::BenchResult;
+use super::{BenchOptions, BenchResult, Better, Spread};
 use crate::bank::BankOptions;
 use crate::cluster::{Deployment, DeploymentOptions};
 
@@ -15,7 +15,11 @@ const WORST_GOAL: f64 = 10.0;
 /// In each round the node that runs incr-sync is killed with `kill -9` while the source is written to; measured is the
 /// time from the kill until a row that was written after it is at the destination, which only the new owner can have
 /// done. Three nodes, default settings. `progress` hears of each round.
-pub async fn failover(rounds: usize, mut progress: impl FnMut(String)) -> anyhow::Result<Vec<BenchResult>> {
+pub async fn failover(
+    options: &BenchOptions,
+    progress: &mut dyn FnMut(String),
+) -> anyhow::Result<Vec<BenchResult>> {
+    let rounds = options.rounds;
     let mut deployment = Deployment::start(DeploymentOptions::default()).await?;
     let bank = deployment.follow_bank(&BankOptions::default()).await?;
     deployment.flows(&bank, Duration::from_secs(60)).await?;
@@ -51,32 +55,20 @@ pub async fn failover(rounds: usize, mut progress: impl FnMut(String)) -> anyhow
     }
     let asked = deployment.cluster.other_than(&[])?;
     deployment.settle_bank(bank, asked).await?;
-    all.sort_by(f64::total_cmp);
-    let result = |case: &str, ours: f64, limit: f64| BenchResult {
-        bench: "failover".to_owned(),
-        case: case.to_owned(),
-        unit: "s".to_owned(),
-        ours,
-        peer: None,
-        peer_name: None,
-        limit: Some(limit),
-        ratio_peer: None,
-        ratio_limit: Some(ours / limit),
-        rss_mb: Some(peak as f64 / f64::from(1 << 20)),
-        cpu_s: None,
-        rounds,
+    let Some(spread) = Spread::of(all) else {
+        return Ok(Vec::new());
     };
-    let median = match all.len() {
-        0 => return Ok(Vec::new()),
-        n if n % 2 == 1 => all[n / 2],
-        n => (all[n / 2 - 1] + all[n / 2]) / 2.0,
+    let result = |case: &str, figure: f64, goal: f64| {
+        let ours = Spread {
+            median: figure,
+            ..spread
+        };
+        let mut result = BenchResult::new("failover", case, "s", Better::Lower, ours, rounds).bounded(goal);
+        result.rss_mb = Some(peak as f64 / f64::from(1 << 20));
+        result
     };
     Ok(vec![
-        result("kill -9 of incr-sync's node, median", median, MEDIAN_GOAL),
-        result(
-            "kill -9 of incr-sync's node, worst",
-            all[all.len() - 1],
-            WORST_GOAL,
-        ),
+        result("kill -9 of incr-sync's node, median", spread.median, MEDIAN_GOAL),
+        result("kill -9 of incr-sync's node, worst", spread.max, WORST_GOAL),
     ])
 }

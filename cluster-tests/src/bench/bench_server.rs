@@ -1,0 +1,98 @@
+//! Servers with the settings under which everything is measured.
+
+use crate::client::Client;
+use crate::server::{Role, Server, ServerKind, ServerOptions};
+
+/// A server of a bench. The settings are the same for all benches and are said at the start, as the server itself gives
+/// them.
+#[derive(Debug)]
+pub struct BenchServer;
+
+impl BenchServer {
+    /// What a MySQL-like server of a bench is set to.
+    ///
+    /// A destination is as durable as servers are set up where data counts: what it commits is on disk (doublewrite is
+    /// on by default). A source is not, because making its changes is not measured. Caches hold all data of a bench, and
+    /// the redo log is long enough not to make flushing the thing that is measured.
+    pub fn options(role: Role) -> ServerOptions {
+        let options = match role {
+            Role::Source => ServerOptions::source().gtid(true),
+            Role::Destination => ServerOptions::destination().durable(true),
+        };
+        options
+            .set("innodb_buffer_pool_size", "2G")
+            .set("innodb_log_file_size", "1G")
+            .set("max_allowed_packet", "256M")
+    }
+
+    /// Starts one with these settings, or with those of the testbed for seekdb with more memory; says what it is.
+    pub async fn start(
+        kind: ServerKind,
+        role: Role,
+        progress: &mut dyn FnMut(String),
+    ) -> anyhow::Result<Server> {
+        let options = match kind {
+            ServerKind::SeekDb => ServerOptions::destination()
+                .set("memory_budget", "4G")
+                .set("log_disk_size", "8G")
+                .set("datafile_next", "1G"),
+            ServerKind::MariaDb => Self::options(role),
+            ServerKind::Mysql56 | ServerKind::Mysql97 => {
+                Self::options(role).set("innodb_log_file_size", "512M")
+            }
+        };
+        Self::start_with(kind, options, progress).await
+    }
+
+    /// Starts one with settings of the bench's own, begun with [`BenchServer::options`]; says what it is.
+    pub async fn start_with(
+        kind: ServerKind,
+        options: ServerOptions,
+        progress: &mut dyn FnMut(String),
+    ) -> anyhow::Result<Server> {
+        let role = match options.role() {
+            Role::Source => "source",
+            Role::Destination => "destination",
+        };
+        let server = Server::start(kind, options).await?;
+        let mut client = server.client().await?;
+        progress(format!("{role}: {}", Self::describe(&mut client).await?));
+        client.close().await?;
+        Ok(server)
+    }
+
+    /// Version and settings as the server gives them.
+    pub async fn describe(client: &mut Client) -> anyhow::Result<String> {
+        let version = client.query_one("SELECT VERSION()").await?.unwrap_or_default();
+        let mut words = vec![version];
+        let wanted = [
+            "innodb_buffer_pool_size",
+            "innodb_log_file_size",
+            "innodb_flush_log_at_trx_commit",
+            "innodb_doublewrite",
+            "innodb_flush_method",
+            "log_bin",
+            "sync_binlog",
+            "binlog_format",
+            "binlog_row_image",
+            "binlog_checksum",
+        ];
+        let list = wanted.map(|name| format!("'{name}'")).join(",");
+        let sql = format!("SHOW VARIABLES WHERE Variable_name IN ({list})");
+        for row in client.query_strings(&sql).await? {
+            words.push(row.join("="));
+        }
+        if words.iter().any(|w| w.to_lowercase().contains("oceanbase")) {
+            let sql = "SHOW PARAMETERS WHERE name IN ('memory_budget','memory_limit','log_disk_size','datafile_size')";
+            for row in client.query_rows(sql).await? {
+                // zone, server type, address, port, name, data type, value, …
+                let text = |i: usize| match row.get(i) {
+                    Some(Some(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+                    _ => String::new(),
+                };
+                words.push(format!("{}={}", text(4), text(6)));
+            }
+        }
+        Ok(words.join(" "))
+    }
+}

@@ -1,0 +1,55 @@
+//! Which benches there are.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::{BenchOptions, BenchResult};
+
+/// A bench at work. It stays on the thread that began it.
+pub type BenchFuture<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Vec<BenchResult>>> + 'a>>;
+
+/// One bench.
+#[derive(Debug, Clone, Copy)]
+pub struct Bench {
+    /// What people write.
+    pub name: &'static str,
+    /// What `deploy/servers` installs for it.
+    pub needs: &'static str,
+    /// How much data it takes when nothing else is asked for.
+    pub rows: &'static str,
+    /// How many rounds it takes when nothing else is asked for.
+    pub rounds: &'static str,
+    /// What it measures.
+    pub about: &'static str,
+    run: for<'a> fn(&'a BenchOptions, &'a mut dyn FnMut(String)) -> BenchFuture<'a>,
+}
+
+impl Bench {
+    /// Measures. `progress` hears what happens meanwhile.
+    pub fn run<'a>(&self, options: &'a BenchOptions, progress: &'a mut dyn FnMut(String)) -> BenchFuture<'a> {
+        (self.run)(options, progress)
+    }
+}
+
+macro_rules! list {
+    ($(bench $module:ident $name:literal, $needs:literal, $rows:literal, $rounds:literal, $about:literal;)*) => {
+        &[$(Bench {
+            name: $name,
+            needs: $needs,
+            rows: stringify!($rows),
+            rounds: stringify!($rounds),
+            about: $about,
+            run: |options, progress| Box::pin(super::$module::$module(options, progress)),
+        }),*]
+    };
+}
+
+// bench MODULE "NAME", "NEEDS", ROWS, ROUNDS, "SENTENCE"; (one line each: deploy/bench reads them)
+const BENCHES: &[Bench] = list! {
+    bench failover "failover", "mariadb network", 0, 20, "Kill incr-sync's node and wait for the first row that its new owner applied";
+};
+
+/// All benches in the order in which they are listed.
+pub fn benches() -> &'static [Bench] {
+    BENCHES
+}

@@ -1,0 +1,43 @@
+//! Every bench runs through at a small size, so that none of them stops working unnoticed. Figures are not judged.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::collections::BTreeSet;
+
+use oms_cluster_tests::bench::{BenchOptions, Report, benches};
+
+async fn runs(name: &str, rows: u64) {
+    let bench = benches().iter().find(|bench| bench.name == name).unwrap();
+    let results = bench
+        .run(&BenchOptions::new(rows, 1), &mut |line| println!("{line}"))
+        .await
+        .unwrap();
+    print!("{}", Report(&results));
+    assert!(!results.is_empty());
+    for result in &results {
+        assert_eq!(result.bench, bench.name);
+        assert!(result.ours.is_finite() && result.ours > 0.0, "{result:?}");
+    }
+    let cases: BTreeSet<_> = results.iter().map(|result| &result.case).collect();
+    assert_eq!(cases.len(), results.len(), "two results with one name");
+}
+
+macro_rules! smoke {
+    ($($test:ident $name:literal $rows:literal;)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            runs($name, $rows).await;
+        })*
+
+        #[test]
+        fn all_are_tried() {
+            let tried = BTreeSet::from([$($name),*]);
+            let all: BTreeSet<_> = benches().iter().map(|bench| bench.name).collect();
+            assert_eq!(tried, all);
+        }
+    };
+}
+
+// The test, the bench and its --rows.
+smoke! {
+    failover "failover" 0;
+}

@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::config::{NodeInfo, RaftConfig};
 use crate::error::{RaftError, RaftResult};
+use crate::handover::{self, Silence};
 use crate::network::{Connect, NetworkFactory, Peers, RaftEndpoint};
 use crate::operation::{Applied, Operation, Submitter};
 use crate::state_machine::StateMachine;
@@ -240,9 +241,34 @@ impl<S: StateMachine> RaftHandle<S> {
 
     /// Whether this node leads, confirmed by a majority in answer to messages that are sent after the call
     /// began. Never handed on to another node; false when `within` is over.
+    /// False while this node hands over, too: a confirmation would make voters refuse its successor.
     pub async fn confirm_leadership(&self, within: Duration) -> bool {
+        let gate = self.submitter.gate();
+        let Ok(_open) = gate.try_read() else { return false };
         let asked = tokio::time::timeout(within, self.raft.get_read_log_id()).await;
         matches!(asked, Ok(Ok(_)))
+    }
+
+    /// Begins to hand leadership to the voter `to`: this leader falls silent once `to` has its whole log, so that the
+    /// voters come to accept another one. Tell `to` to [`RaftHandle::stand`] with what the silence says.
+    ///
+    /// # Errors
+    /// [`RaftError::Membership`] when that is not possible `within` this time; then nothing has changed.
+    pub async fn fall_silent(&self, to: u64, within: Duration) -> RaftResult<Silence> {
+        let timings = &self.config.timings;
+        Silence::begin(&self.raft, self.submitter.gate(), timings, to, within).await
+    }
+
+    /// Asks for votes on this node after `after`, if it follows `leader` in `term` then and now, and has the log up to
+    /// `last_log`. Returns when the votes have been asked for.
+    ///
+    /// # Errors
+    /// [`RaftError::Membership`] when something else is the case; nothing was done then.
+    ///
+    /// # Cancellation
+    /// Dropping the future before `after` is over calls it off.
+    pub async fn stand(&self, (leader, term): (u64, u64), last_log: u64, after: Duration) -> RaftResult<()> {
+        handover::stand(&self.raft, (leader, term), last_log, after).await
     }
 
     /// Takes a snapshot soon and purges the log behind it; returns when it was requested.

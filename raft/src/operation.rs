@@ -7,6 +7,7 @@ use std::time::Duration;
 use oms_proto::raft as pb;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, RaftError as OpenraftError};
 use openraft::{ChangeMembers, LogIdOptionExt, ServerState};
+use tokio::sync::RwLock;
 use tokio::time::Instant;
 
 use crate::codec;
@@ -54,6 +55,8 @@ pub(crate) struct Submitter {
     peers: Arc<Peers>,
     last_index: LastIndex,
     config: RaftConfig,
+    /// Held by every operation that this node carries out as the leader; closed while it hands over.
+    gate: Arc<RwLock<()>>,
 }
 
 impl Submitter {
@@ -63,7 +66,13 @@ impl Submitter {
             peers,
             last_index,
             config,
+            gate: Arc::default(),
         }
+    }
+
+    /// What closes this leader to operations; see [`crate::Silence`].
+    pub(crate) fn gate(&self) -> Arc<RwLock<()>> {
+        Arc::clone(&self.gate)
     }
 
     /// Does an operation wherever the leader is, waiting for one until the deadline.
@@ -172,6 +181,10 @@ impl Submitter {
                 return Attempt::NotLeader(known);
             }
         }
+        // A leader that is about to hand over takes nothing; in a moment there is another one, or it goes on.
+        let Ok(_open) = self.gate.try_read() else {
+            return Attempt::NotLeader(None);
+        };
         let attempt = async {
             match operation.clone() {
                 Operation::Propose(command) => from_write(self.raft.client_write(Command(command)).await),

@@ -138,12 +138,38 @@ fn a_list_without_a_leader_says_that_it_may_be_old() {
 fn the_cluster_is_shown() {
     let daemon = Running::start(cluster());
     let shown = daemon.run(&["cluster", "show"]);
-    for word in ["c1", "node 1", "1, 2", "3", "1 voter at the same time", "level 2"] {
+    for word in [
+        "c1",
+        "node 1",
+        "1, 2",
+        "3",
+        "1 voter at the same time",
+        "level 3",
+        "any region",
+    ] {
         assert!(shown.out.contains(word), "{word} is missing: {}", shown.out);
     }
     let json = daemon.run(&["cluster", "show", "-o", "json"]);
     let value: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(value["voters"], serde_json::json!([1, 2]));
+}
+
+#[test]
+fn regions_are_preferred() {
+    let daemon = Running::start(cluster());
+    let ran = daemon.run(&["cluster", "prefer-regions", "north,south"]);
+    assert!(ran.code == 0 && ran.out.contains("north, else south"), "{ran:?}");
+    let shown = daemon.run(&["cluster", "show"]);
+    assert!(shown.out.contains("north, else south"), "{shown:?}");
+    let ran = daemon.run(&["cluster", "prefer-regions", "--none"]);
+    assert!(ran.code == 0 && ran.out.contains("any region"), "{ran:?}");
+    assert!(daemon.script().preferred_regions.is_empty());
+    for wrong in [
+        &["cluster", "prefer-regions"][..],
+        &["cluster", "prefer-regions", "a", "--none"],
+    ] {
+        assert_eq!(daemon.run(wrong).code, 2, "{wrong:?}");
+    }
 }
 
 #[test]

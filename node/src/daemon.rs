@@ -1,6 +1,11 @@
 //! One running node.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use oms_actors::{ComponentHost, RetryPolicy, Shelf, SystemClock};
 use oms_config::NodeConfig;
@@ -28,6 +33,7 @@ use crate::{
     membership,
     metadata::{Machine, Metadata},
     observer::Observer,
+    office::{Deed, Office},
     peer::{Elsewhere, PeerChannels},
     removal::Removals,
     secrets::Vault,
@@ -94,6 +100,7 @@ pub struct Daemon {
     lease: Arc<Lease>,
     ending: Ending,
     leave: Leave,
+    deed: Deed,
     // Held as long as the node lives: one process per data folder.
     _lock: std::fs::File,
 }
@@ -274,6 +281,14 @@ impl Daemon {
             permission,
         };
         let ending = Ending::default();
+        let deed = Deed {
+            metadata: metadata.clone(),
+            liveness: liveness.clone(),
+            lease: lease.clone(),
+            peers: peers.clone(),
+            cluster_id: cluster.clone(),
+        };
+        let office = Office::new(deed.clone());
         let heart = Heart {
             metadata: metadata.clone(),
             lease: lease.clone(),
@@ -285,6 +300,7 @@ impl Daemon {
             record,
             data_dir: dir.clone(),
             generation: Arc::default(),
+            granted: AtomicU64::default(),
         };
         let leave = heart.leave();
         let leftovers = Leftovers {
@@ -302,7 +318,7 @@ impl Daemon {
                 cancel.clone(),
             )),
             tokio::spawn(leftovers.run(cancel.clone())),
-            tokio::spawn(membership::run(metadata, liveness, cancel.clone())),
+            tokio::spawn(membership::run(metadata, liveness, office, cancel.clone())),
         ];
         tracing::info!(address = %place.address, node = identity.node, data_dir = %dir.display(), "node is ready");
         Ok(Self {
@@ -315,6 +331,7 @@ impl Daemon {
             lease,
             ending,
             leave,
+            deed,
             _lock: place.lock,
         })
     }
@@ -351,9 +368,10 @@ impl Daemon {
         }
     }
 
-    /// Stops the node. Components stop where they are and continue elsewhere, or here at the next start, under
-    /// a new epoch.
+    /// Stops the node. A leader hands over first. Components stop where they are and continue elsewhere, or here
+    /// at the next start, under a new epoch.
     pub async fn stop(self) {
+        self.deed.resign().await;
         self.leave.say().await;
         // The loops end first, so that stopping components is not taken for something to mend.
         self.cancel.cancel();

@@ -69,6 +69,8 @@ pub(crate) struct Heart {
     pub(crate) data_dir: PathBuf,
     /// Under which this process is registered; 0 before that.
     pub(crate) generation: Arc<AtomicU64>,
+    /// The highest term whose leader has renewed the lease.
+    pub(crate) granted: AtomicU64,
 }
 
 /// Tells the leader that this node is about to stop.
@@ -264,7 +266,9 @@ impl Heart {
                 return;
             }
             let lost = due && count.is_multiple_of(10) && !self.lease.held(Instant::now());
-            if under_way.len() < MOST_UNDER_WAY && (changed || (due && (leads || count.is_multiple_of(2)))) {
+            // A new leader may have to be asked twice before it is sure of itself.
+            let eager = leads || self.granted.load(Ordering::Acquire) < now.1;
+            if under_way.len() < MOST_UNDER_WAY && (changed || (due && (eager || count.is_multiple_of(2)))) {
                 let (this, request) = (self.clone(), self.request(generation, report));
                 under_way.spawn(async move {
                     match leads {
@@ -352,7 +356,11 @@ impl Heart {
         request.set_timeout(within);
         match tokio::time::timeout(within, client.heartbeat(request)).await {
             Ok(Ok(answer)) => {
-                let length = Duration::from_millis(answer.into_inner().lease_ms);
+                let answer = answer.into_inner();
+                let length = Duration::from_millis(answer.lease_ms);
+                if answer.lease_ms > 0 {
+                    self.granted.fetch_max(answer.term, Ordering::AcqRel);
+                }
                 self.lease.renew(sent, length, Instant::now());
                 Ok(())
             }

@@ -25,6 +25,7 @@ mod load;
 mod membership;
 mod metadata;
 mod observer;
+mod office;
 mod peer;
 mod recovery;
 mod removal;

@@ -95,6 +95,13 @@ impl LivenessTable {
         leads
     }
 
+    /// How long this node has led, if it does. Counts anew after a freeze.
+    pub(crate) fn led(&self, now: Instant) -> Option<Duration> {
+        let table = self.table.lock();
+        let leading = table.leading.as_ref()?;
+        Some(now.saturating_duration_since(leading.since))
+    }
+
     /// A majority confirmed the leadership of `term`, asked at `sent`. False when that is over meanwhile.
     pub(crate) fn confirm(&self, term: u64, sent: Instant, now: Instant) -> bool {
         let mut table = self.table.lock();

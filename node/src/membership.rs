@@ -9,7 +9,7 @@ use oms_raft::NodeInfo;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{liveness::LivenessTable, metadata::Metadata};
+use crate::{liveness::LivenessTable, metadata::Metadata, office::Office};
 
 /// How often it is looked whether a change is due.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,19 +20,32 @@ const LATE: u64 = 1_000;
 
 /// Makes consensus follow the nodes: who was admitted becomes a learner, voters are chosen among the members,
 /// removed nodes leave. One change at a time, and only while this node leads.
-pub(crate) async fn run(metadata: Metadata, liveness: Arc<LivenessTable>, cancel: CancellationToken) {
+///
+/// Leadership itself comes first: whoever has to go hands it over before its vote goes.
+pub(crate) async fn run(
+    metadata: Metadata,
+    liveness: Arc<LivenessTable>,
+    mut office: Office,
+    cancel: CancellationToken,
+) {
     loop {
         let status = metadata.watch().borrow().clone();
         let mut pause = LOOK;
         if liveness.observe(&status, Instant::now()) {
+            let round = async {
+                office.look().await;
+                step(&metadata, &liveness, &office).await
+            };
             let change = tokio::select! {
                 () = cancel.cancelled() => return,
-                change = step(&metadata, &liveness) => change,
+                change = round => change,
             };
             if let Err(failure) = change {
                 tracing::info!("the members were not changed: {failure}");
                 pause = PAUSE;
             }
+        } else {
+            office.leave();
         }
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -41,7 +54,7 @@ pub(crate) async fn run(metadata: Metadata, liveness: Arc<LivenessTable>, cancel
     }
 }
 
-async fn step(metadata: &Metadata, liveness: &LivenessTable) -> Result<(), Failure> {
+async fn step(metadata: &Metadata, liveness: &LivenessTable, office: &Office) -> Result<(), Failure> {
     let state = metadata.state()?;
     let metrics = metadata.metrics();
     let newcomer = state
@@ -67,6 +80,10 @@ async fn step(metadata: &Metadata, liveness: &LivenessTable) -> Result<(), Failu
                 .collect();
             if !late.is_empty() {
                 tracing::debug!(?late, "voters wait until they have caught up");
+                return Ok(());
+            }
+            if !voters.contains(&metadata.node_id()) && office.is_about_to_hand_over() {
+                tracing::debug!(because, "the voters are changed by the next leader");
                 return Ok(());
             }
             tracing::info!(?voters, because, "changing the voters");

@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use oms_actors::{Clock, SystemClock};
 use oms_core::{ErrorCode, Failure, codes};
-use oms_meta::{Members, MetaCommand, MetaState, command};
-use oms_proto::meta::Reply;
-use oms_raft::{NodeInfo, RaftError, RaftHandle, RaftMetrics, RaftStatus, RestoreError, StateMachine};
+use oms_meta::{Followers, Members, MetaCommand, MetaState, command, level_of};
+use oms_proto::{meta::Reply, v1::NodeState};
+use oms_raft::{
+    NodeInfo, RaftError, RaftHandle, RaftMetrics, RaftStatus, RestoreError, Silence, StateMachine,
+};
 use prost::Message as _;
 use tokio::sync::watch;
 
@@ -63,8 +65,10 @@ impl Metadata {
     /// Proposes a command; returns the version of what it wrote, once it is committed and applied.
     ///
     /// # Errors
-    /// A refusal of the state machine with its own code; `OMS-API-0009` when no leader can be reached.
+    /// A refusal of the state machine with its own code; `OMS-API-0009` when no leader can be reached,
+    /// `OMS-CLUSTER-0020` for what a node of the cluster would not understand: that never reaches the log.
     pub(crate) async fn propose(&self, body: MetaCommand) -> Result<u64, Failure> {
+        self.check_level(level_of(&body)).await?;
         let applied = self
             .raft
             .propose(command(self.now_ms(), body))
@@ -79,6 +83,29 @@ impl Metadata {
                 Err(Failure::new(code, refusal.message))
             }
         }
+    }
+
+    /// Refuses what not all nodes understand. An older leader would take it into the log all the same.
+    async fn check_level(&self, needed: u32) -> Result<(), Failure> {
+        if needed <= self.state()?.feature_level() {
+            return Ok(());
+        }
+        // This replica may be late.
+        let state = self.latest().await?;
+        let level = state.feature_level();
+        if needed <= level {
+            return Ok(());
+        }
+        let old: Vec<String> = state
+            .nodes()
+            .filter(|n| n.state() != NodeState::Removed && n.feature_level < needed)
+            .map(|n| format!("node {} (omsnode {}, level {})", n.id, n.version, n.feature_level))
+            .collect();
+        let words = format!(
+            "this needs feature level {needed}, which these lack: {}",
+            old.join(", ")
+        );
+        Err(Failure::new(codes::cluster::FEATURE_LEVEL, words))
     }
 
     /// The local state. May be behind the leader's by what is on its way.
@@ -130,6 +157,33 @@ impl Metadata {
     /// Asks a majority whether this node leads; true if it does. One round trip, on this node only.
     pub(crate) async fn confirm_leadership(&self, within: Duration) -> bool {
         self.raft.confirm_leadership(within).await
+    }
+
+    /// On the leader: how far the others' logs are. Who has been there for how long, the caller adds.
+    pub(crate) fn followers(&self) -> Followers {
+        let metrics = self.raft.metrics();
+        Followers {
+            last_log: metrics.last_log,
+            matched: metrics.matched,
+            ..Followers::default()
+        }
+    }
+
+    /// Begins to hand leadership to a voter; see [`RaftHandle::fall_silent`].
+    pub(crate) async fn fall_silent(&self, to: u64, within: Duration) -> Result<Silence, Failure> {
+        let silence = self.raft.fall_silent(to, within).await;
+        silence.map_err(|e| failure_of(&e))
+    }
+
+    /// Stands for election after a while; see [`RaftHandle::stand`].
+    pub(crate) async fn stand(
+        &self,
+        from: (u64, u64),
+        last_log: u64,
+        after: Duration,
+    ) -> Result<(), Failure> {
+        let stood = self.raft.stand(from, last_log, after).await;
+        stood.map_err(|e| Failure::new(codes::cluster::MEMBERSHIP_REFUSED, e.to_string()))
     }
 
     /// Adds a node that receives everything and has no vote; returns when that is committed.

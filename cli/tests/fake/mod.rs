@@ -36,6 +36,7 @@ pub(crate) struct Script {
     pub(crate) watches: VecDeque<Vec<ProjectSnapshot>>,
     pub(crate) calls: Vec<String>,
     pub(crate) passwords: Vec<String>,
+    pub(crate) preferred_regions: Vec<String>,
 }
 
 #[derive(Clone, Default)]
@@ -559,9 +560,21 @@ impl node_service_server::NodeService for Fake {
             voters: with(&[NodeRole::Leader, NodeRole::Voter]),
             learners: with(&[NodeRole::Learner]),
             tolerates: 1,
-            feature_level: 2,
+            feature_level: 3,
             answered_by: nodes.first().map_or(0, |n| n.id),
+            preferred_regions: self.script().preferred_regions.clone(),
+            leader_region: nodes
+                .iter()
+                .find(|n| n.leader)
+                .map_or_else(String::new, |n| n.region.clone()),
         }))
+    }
+    async fn set_preferred_regions(
+        &self,
+        r: Request<SetPreferredRegionsRequest>,
+    ) -> Result<Response<Cluster>, Status> {
+        self.script().preferred_regions = r.into_inner().regions;
+        self.get_cluster(Request::new(GetClusterRequest {})).await
     }
 }
 

@@ -8,11 +8,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use oms_core::{Failure, codes};
 use oms_meta::{Liveness, MetaCommand, MetaState};
 use oms_proto::{
-    meta::{ChangeNode, Desired, NodeRecord, RemoveNode},
+    meta::{ChangeNode, Desired, NodeRecord, RemoveNode, SetPreferredRegions},
     v1::{
         Cluster, ComponentState, CordonNodeRequest, DrainNodeRequest, GetClusterRequest, GetNodeRequest,
         ListNodesRequest, ListNodesResponse, Node, NodeHealth, NodeRole, NodeState, RemoveNodeRequest,
-        RemoveNodeResponse, SetNodeQuotaRequest, UncordonNodeRequest, node_service_server::NodeService,
+        RemoveNodeResponse, SetNodeQuotaRequest, SetPreferredRegionsRequest, UncordonNodeRequest,
+        node_service_server::NodeService,
     },
 };
 use oms_raft::RaftMetrics;
@@ -247,7 +248,35 @@ impl Nodes {
                 .min()
                 .unwrap_or_default(),
             answered_by: self.0.metadata.node_id(),
+            preferred_regions: scene.state.preferred_regions().to_vec(),
+            leader_region: m
+                .status
+                .leader
+                .and_then(|id| scene.state.node(id))
+                .map(|n| n.region.clone())
+                .unwrap_or_default(),
         })
+    }
+
+    /// Carried out here, by whatever leader there is: an older one would not know the call.
+    async fn prefer(&self, regions: Vec<String>) -> Result<Cluster, Failure> {
+        let state = self.0.metadata.latest().await?;
+        let known: std::collections::BTreeSet<&str> = state
+            .nodes()
+            .filter(|n| n.state() != NodeState::Removed)
+            .map(|n| n.region.as_str())
+            .collect();
+        if let Some(unknown) = regions.iter().find(|r| !known.contains(r.as_str())) {
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let words = format!("no node is in region {unknown:?}; there are {known}");
+            return Err(Failure::new(codes::api::INVALID_ARGUMENT, words));
+        }
+        let command = SetPreferredRegions { regions };
+        self.0
+            .metadata
+            .propose(MetaCommand::SetPreferredRegions(command))
+            .await?;
+        self.cluster().await
     }
 }
 
@@ -370,5 +399,13 @@ impl NodeService for Nodes {
             response.get_mut().answered_by = me;
             response
         })
+    }
+
+    async fn set_preferred_regions(
+        &self,
+        request: Request<SetPreferredRegionsRequest>,
+    ) -> Result<Response<Cluster>, Status> {
+        let changed = self.prefer(request.into_inner().regions).await;
+        changed.map(Response::new).map_err(status)
     }
 }

@@ -8,6 +8,7 @@ mod join;
 mod observe;
 mod remote_log;
 mod seal;
+mod stand;
 #[cfg(test)]
 mod stream_tests;
 
@@ -16,7 +17,7 @@ use std::pin::Pin;
 use futures::Stream;
 use oms_proto::peer::{
     HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, ObserveRequest, ObserveResponse,
-    ReadChangeLogRequest, ReadChangeLogResponse,
+    ReadChangeLogRequest, ReadChangeLogResponse, StandForElectionRequest, StandForElectionResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use tonic::{Request, Response, Status, Streaming, codec::CompressionEncoding};
@@ -50,6 +51,14 @@ impl PeerService for Peer {
         heartbeat::heartbeat(&self.0, request.into_inner())
             .await
             .map(Response::new)
+    }
+
+    async fn stand_for_election(
+        &self,
+        request: Request<StandForElectionRequest>,
+    ) -> Result<Response<StandForElectionResponse>, Status> {
+        let answer = stand::stand(&self.0, request.into_inner()).await;
+        answer.map(Response::new).map_err(status)
     }
 
     async fn observe(&self, request: Request<ObserveRequest>) -> Result<Response<ObserveResponse>, Status> {

@@ -22,6 +22,7 @@ pub(crate) struct Node {
     pub(crate) dir: TempDir,
     running: Option<(Runtime, Daemon)>,
     address: String,
+    region: String,
 }
 
 pub(crate) fn config(dir: &Path) -> NodeConfig {
@@ -66,29 +67,40 @@ pub(crate) fn options(seed: &str, token: &str) -> JoinOptions {
 }
 
 impl Node {
-    fn of(dir: TempDir, running: (Runtime, Daemon)) -> Self {
+    async fn new(region: &str, join: Option<JoinOptions>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = NodeConfig {
+            region: region.to_owned(),
+            ..config(dir.path())
+        };
+        let running = launch(config, join).await.unwrap();
         Self {
             address: running.1.address().to_string(),
             dir,
             running: Some(running),
+            region: region.to_owned(),
         }
     }
 
     /// The first node of a new cluster.
     pub(crate) async fn first() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let running = launch(config(dir.path()), None).await.unwrap();
-        Self::of(dir, running)
+        Self::first_in(&NodeConfig::default().region).await
+    }
+
+    /// The same, in a region.
+    pub(crate) async fn first_in(region: &str) -> Self {
+        Self::new(region, None).await
     }
 
     /// Another node of this one's cluster.
     pub(crate) async fn another(&self) -> Self {
+        self.another_in(&self.region).await
+    }
+
+    /// The same, in a region.
+    pub(crate) async fn another_in(&self, region: &str) -> Self {
         let token = self.token(1).await;
-        let dir = tempfile::tempdir().unwrap();
-        let running = launch(config(dir.path()), Some(options(&self.address, &token)))
-            .await
-            .unwrap();
-        Self::of(dir, running)
+        Self::new(region, Some(options(&self.address, &token))).await
     }
 
     /// Ends the node where it stands: nothing is said or written any more.
@@ -116,6 +128,7 @@ impl Node {
     async fn restart_at(&mut self, listen: &str) -> Result<(), DaemonError> {
         let config = NodeConfig {
             listen: listen.to_owned(),
+            region: self.region.clone(),
             ..config(self.dir.path())
         };
         let deadline = tokio::time::Instant::now() + PATIENCE;

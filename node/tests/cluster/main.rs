@@ -4,4 +4,5 @@
 mod any_node;
 mod bed;
 mod join;
+mod leadership;
 mod members;

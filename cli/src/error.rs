@@ -8,7 +8,7 @@ use oms_types::{ErrorCode, codes};
 use thiserror::Error;
 use tonic::{Code, Status};
 
-use crate::{exit::Exit, spec::SpecError, statements::StatementError};
+use crate::{exit::Exit, object_list::ObjectListError, spec::SpecError, statements::StatementError};
 
 /// Every way in which a command can fail.
 #[derive(Debug, Error)]
@@ -22,6 +22,9 @@ pub(crate) enum CliError {
     /// The spec file.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// A list of objects.
+    #[error(transparent)]
+    ObjectList(#[from] ObjectListError),
     /// A file of statements.
     #[error("{name}: {error}")]
     Statements { name: String, error: StatementError },
@@ -93,7 +96,7 @@ impl CliError {
             Self::Api(info) => Some(info.code.as_str()),
             Self::ProjectFailed { error, .. } => Some(error.code.as_str()),
             Self::Unreachable { .. } => Some(codes::api::UNAVAILABLE.as_str()),
-            Self::Spec(_) => Some(codes::api::MALFORMED_SPEC.as_str()),
+            Self::Spec(_) | Self::ObjectList(_) => Some(codes::api::MALFORMED_SPEC.as_str()),
             Self::Statements { .. } => Some(codes::api::INVALID_ARGUMENT.as_str()),
             Self::Config(error) => Some(error.code().as_str()),
             #[cfg(feature = "daemon")]

@@ -11,6 +11,7 @@ mod confirm;
 mod error;
 mod exit;
 mod nearest;
+mod object_list;
 mod output;
 mod password;
 mod spec;
@@ -19,5 +20,6 @@ mod watch;
 
 pub use app::{command_line, run};
 pub use exit::Exit;
+pub use object_list::{ObjectListError, parse_object_list, write_object_list};
 pub use spec::{SpecError, parse_spec};
 pub use statements::{StatementError, split_statements};

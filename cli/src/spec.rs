@@ -87,6 +87,35 @@ pub fn parse_spec(bytes: &[u8], name: &str) -> Result<ProjectSpec, SpecError> {
     }
 }
 
+/// A spec as a YAML file that [`parse_spec`] reads again. What has its default is left out.
+pub(crate) fn print_spec(spec: &ProjectSpec) -> Result<String, serde_yaml_ng::Error> {
+    let mut value = serde_yaml_ng::to_value(spec)?;
+    leave_defaults_out(&mut value);
+    serde_yaml_ng::to_string(&value)
+}
+
+/// Removes fields that say what their absence says. Answers whether nothing is left.
+fn leave_defaults_out(value: &mut serde_yaml_ng::Value) -> bool {
+    use serde_yaml_ng::Value;
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !*on,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Sequence(items) => {
+            for item in items.iter_mut() {
+                leave_defaults_out(item);
+            }
+            items.is_empty()
+        }
+        Value::Mapping(fields) => {
+            fields.retain(|_, field| !leave_defaults_out(field));
+            fields.is_empty()
+        }
+        Value::Tagged(_) => false,
+    }
+}
+
 fn is_json(text: &str, name: &str) -> bool {
     let lower = name.to_lowercase();
     if lower.ends_with(".json") {
@@ -405,6 +434,16 @@ mod tests {
     fn an_empty_group_is_no_mistake() {
         let spec = parse_spec(b"name: null-free\nfull:\n# lanes: 4\nverify: ~\n", "a.yaml").unwrap();
         assert_eq!((spec.full, spec.verify), (None, None));
+    }
+
+    #[test]
+    fn a_printed_spec_is_short_and_reads_the_same() {
+        let text = "name: a\nsource: s\ndestination: d\nsteps:\n  full: true\n\
+                    rules:\n  include:\n  - shop.*\n  - '`a`.`b`=c.d'\nfull:\n  concurrency: fast\n";
+        let spec = parse_spec(text.as_bytes(), "a.yaml").unwrap();
+        let printed = print_spec(&spec).unwrap();
+        assert_eq!(parse_spec(printed.as_bytes(), "a.yaml").unwrap(), spec);
+        assert_eq!(printed.lines().count(), text.lines().count(), "{printed}");
     }
 
     #[test]

@@ -82,6 +82,7 @@ fn options() -> Vec<String> {
         fields::<Steps>(),
         fields::<DatabaseSelection>(),
         fields::<TableSelection>(),
+        fields::<MatchRules>(),
         fields::<PrecheckOptions>(),
         fields::<SchemaOptions>(),
         fields::<NameRule>(),

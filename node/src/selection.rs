@@ -1,16 +1,17 @@
 //! From a spec's selection to the objects that move.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod pattern;
+mod resolve;
+mod rule;
+
+use std::collections::BTreeSet;
 
 use oms_core::{Failure, codes};
-use oms_mysql::{
-    catalog::{Database, Object, ObjectType},
-    precheck::KEYS,
-};
-use oms_proto::{
-    meta::{QualifiedName, SelectedObject},
-    v1::{DatabaseSelection, ProjectSpec},
-};
+use oms_mysql::{catalog::Database, precheck::KEYS};
+use oms_proto::v1::{MatchRules, ProjectSpec};
+
+pub(crate) use resolve::{Resolved, databases, resolve};
+use rule::Rule;
 
 /// Checks a spec as far as that needs no database. All problems are reported at once.
 pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
@@ -36,8 +37,18 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
     if !spec.source.is_empty() && spec.source == spec.destination {
         problems.push("destination: must not be the source".to_owned());
     }
-    if spec.databases.is_empty() {
-        problems.push("databases: nothing is selected".to_owned());
+    match &spec.rules {
+        None if spec.databases.is_empty() => {
+            problems.push(
+                "databases: nothing is selected; name databases here, or patterns in `rules`".to_owned(),
+            );
+        }
+        None => {}
+        Some(_) if !spec.databases.is_empty() => {
+            problems
+                .push("rules: select by name in `databases` or by patterns in `rules`, not both".to_owned());
+        }
+        Some(rules) => check_rules(rules, &mut problems),
     }
     let mut seen = BTreeSet::new();
     for (i, database) in spec.databases.iter().enumerate() {
@@ -89,205 +100,38 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
     }
 }
 
-/// The objects that a spec selects among those that exist, in order of their names.
-///
-/// # Errors
-/// `OMS-SRC-0011` names every selected or excluded object that does not exist, `OMS-API-0001` two
-/// objects that would get one name, or a selection that matches nothing.
-pub(crate) fn resolve(
-    spec: &ProjectSpec,
-    existing: &BTreeMap<String, Vec<Object>>,
-) -> Result<Vec<SelectedObject>, Failure> {
-    let mut missing = Vec::new();
-    let mut selected = Vec::new();
-    for database in &spec.databases {
-        let Some(objects) = existing.get(&database.name) else {
-            missing.push(format!("database `{}`", database.name));
-            continue;
-        };
-        select(database, objects, &mut selected, &mut missing);
+/// Checks what can be said of rules without knowing what exists.
+fn check_rules(rules: &MatchRules, problems: &mut Vec<String>) {
+    if rules.include.is_empty() {
+        problems.push("rules.include: nothing is selected".to_owned());
     }
-    if !missing.is_empty() {
-        return Err(Failure::new(
-            codes::src::TABLE_MISSING,
-            format!("{} not found, or not visible to this account", missing.join(", ")),
-        ));
-    }
-    if selected.is_empty() {
-        return Err(Failure::new(
-            codes::api::INVALID_ARGUMENT,
-            "the selection matches no table or view",
-        ));
-    }
-    let mut targets: BTreeMap<(String, String), String> = BTreeMap::new();
-    for object in &selected {
-        if let (Some(source), Some(destination)) = (&object.source, &object.destination) {
-            let from = format!("`{}`.`{}`", source.database, source.table);
-            // Names that differ only in case would collide on many destinations.
-            let key = (
-                destination.database.to_lowercase(),
-                destination.table.to_lowercase(),
-            );
-            if let Some(other) = targets.insert(key, from.clone()) {
-                return Err(Failure::new(
-                    codes::api::INVALID_ARGUMENT,
-                    format!(
-                        "{other} and {from} would both become `{}`.`{}`",
-                        destination.database, destination.table
-                    ),
-                ));
-            }
+    for (list, texts, excludes) in [
+        ("include", &rules.include, false),
+        ("exclude", &rules.exclude, true),
+    ] {
+        let mut seen = BTreeSet::new();
+        for (i, text) in texts.iter().enumerate() {
+            let problem = match Rule::parse(text) {
+                Err(error) => error.to_string(),
+                Ok(rule) if Database::is_system(&rule.database) => {
+                    format!("{:?} belongs to the server", rule.database)
+                }
+                Ok(rule) if excludes && rule.target.is_some() => {
+                    "what is excluded has no name at the destination: remove `=` and what follows".to_owned()
+                }
+                Ok(_) if !seen.insert(text) => "the rule is there twice".to_owned(),
+                Ok(_) => continue,
+            };
+            problems.push(format!("rules.{list}[{i}] {text:?}: {problem}"));
         }
-    }
-    Ok(selected)
-}
-
-fn select(
-    database: &DatabaseSelection,
-    objects: &[Object],
-    selected: &mut Vec<SelectedObject>,
-    missing: &mut Vec<String>,
-) {
-    let target = |rename: &str, name: &str| {
-        if rename.is_empty() {
-            name.to_owned()
-        } else {
-            rename.to_owned()
-        }
-    };
-    let to_database = target(&database.rename_to, &database.name);
-    let exists = |name: &str| objects.iter().any(|o| o.name.table == name);
-    for name in database
-        .exclude
-        .iter()
-        .chain(database.tables.iter().map(|t| &t.name))
-    {
-        if !exists(name) {
-            missing.push(format!("`{}`.`{name}`", database.name));
-        }
-    }
-    for object in objects {
-        let name = &object.name.table;
-        if database.exclude.contains(name) {
-            continue;
-        }
-        let rename = match (
-            database.tables.is_empty(),
-            database.tables.iter().find(|t| t.name == *name),
-        ) {
-            (true, _) => "",
-            (false, Some(table)) => table.rename_to.as_str(),
-            (false, None) => continue,
-        };
-        selected.push(SelectedObject {
-            source: Some(QualifiedName {
-                database: database.name.clone(),
-                table: name.clone(),
-            }),
-            destination: Some(QualifiedName {
-                database: to_database.clone(),
-                table: target(rename, name),
-            }),
-            view: object.object_type == ObjectType::View,
-        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use oms_core::TableName;
-    use oms_proto::v1::TableSelection;
+    use oms_proto::v1::DatabaseSelection;
 
     use super::*;
-
-    fn object(name: &str, object_type: ObjectType) -> Object {
-        Object {
-            name: TableName::new("d", name),
-            object_type,
-            engine: "InnoDB".into(),
-            estimated_rows: 0,
-            estimated_bytes: 0,
-            collation: String::new(),
-            options: String::new(),
-            comment: String::new(),
-        }
-    }
-
-    fn existing() -> BTreeMap<String, Vec<Object>> {
-        let objects = vec![
-            object("a", ObjectType::Table),
-            object("b", ObjectType::Table),
-            object("v", ObjectType::View),
-        ];
-        BTreeMap::from([("d".to_owned(), objects)])
-    }
-
-    fn spec(database: DatabaseSelection) -> ProjectSpec {
-        ProjectSpec {
-            databases: vec![database],
-            ..Default::default()
-        }
-    }
-
-    fn names(selected: &[SelectedObject]) -> Vec<String> {
-        selected
-            .iter()
-            .filter_map(|o| {
-                o.destination
-                    .as_ref()
-                    .map(|d| format!("{}.{}{}", d.database, d.table, if o.view { "*" } else { "" }))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_whole_database_with_exclusions_and_another_name() {
-        let s = spec(DatabaseSelection {
-            name: "d".into(),
-            rename_to: "e".into(),
-            exclude: vec!["b".into()],
-            ..Default::default()
-        });
-        assert_eq!(names(&resolve(&s, &existing()).unwrap()), ["e.a", "e.v*"]);
-    }
-
-    #[test]
-    fn what_does_not_exist_is_named_all_at_once() {
-        let table = |n: &str| TableSelection {
-            name: n.into(),
-            rename_to: String::new(),
-        };
-        let s = spec(DatabaseSelection {
-            name: "d".into(),
-            tables: vec![table("a"), table("x"), table("y")],
-            ..Default::default()
-        });
-        let error = resolve(&s, &existing()).unwrap_err();
-        assert_eq!(error.code(), codes::src::TABLE_MISSING);
-        assert!(
-            error.detail().contains("`x`") && error.detail().contains("`y`"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn two_objects_cannot_get_one_name() {
-        let t = |n: &str, to: &str| TableSelection {
-            name: n.into(),
-            rename_to: to.into(),
-        };
-        let s = spec(DatabaseSelection {
-            name: "d".into(),
-            tables: vec![t("a", "B"), t("b", "")],
-            ..Default::default()
-        });
-        assert!(
-            resolve(&s, &existing())
-                .unwrap_err()
-                .detail()
-                .contains("would both become")
-        );
-    }
 
     #[test]
     fn all_problems_of_a_spec_are_reported_at_once() {
@@ -304,5 +148,56 @@ mod tests {
         for part in ["name:", "destination:", "belongs to the server"] {
             assert!(error.detail().contains(part), "{error}");
         }
+    }
+    #[test]
+    fn mistakes_in_rules_are_named_with_their_place() {
+        let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();
+        let error = check_spec(&ProjectSpec {
+            name: "n".into(),
+            source: "a".into(),
+            destination: "b".into(),
+            rules: Some(MatchRules {
+                include: texts(&["shop.*", "sh*p.a", "mysql.*", "shop.*", "a.b.c"]),
+                exclude: texts(&["shop.x=y.z", "shop.[a"]),
+            }),
+            ..Default::default()
+        })
+        .unwrap_err();
+        for part in [
+            "rules.include[1] \"sh*p.a\": character 3",
+            "rules.include[2] \"mysql.*\": \"mysql\" belongs",
+            "rules.include[3] \"shop.*\": the rule is there twice",
+            "rules.include[4] \"a.b.c\": character 4",
+            "rules.exclude[0] \"shop.x=y.z\": what is excluded has no name",
+            "rules.exclude[1] \"shop.[a\": character 8: the set has no closing ]",
+        ] {
+            assert!(error.detail().contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_and_rules_exclude_each_other() {
+        let both = ProjectSpec {
+            databases: vec![DatabaseSelection {
+                name: "d".into(),
+                ..Default::default()
+            }],
+            rules: Some(MatchRules {
+                include: vec!["d.*".into()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert!(check_spec(&both).unwrap_err().detail().contains("not both"));
+        let neither = ProjectSpec {
+            rules: Some(MatchRules::default()),
+            ..Default::default()
+        };
+        assert!(
+            check_spec(&neither)
+                .unwrap_err()
+                .detail()
+                .contains("rules.include: nothing")
+        );
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Script {
     /// Components that a draining node loses each time somebody looks at it.
     pub(crate) drains_by: u64,
     pub(crate) items: Vec<PrecheckItem>,
+    pub(crate) preview: Vec<PreviewItem>,
     pub(crate) objects: Vec<SchemaObject>,
     pub(crate) tables: Vec<VerifiedTable>,
     pub(crate) differences: Vec<Difference>,
@@ -272,6 +273,18 @@ impl project_service_server::ProjectService for Fake {
             tables: 2,
             views: 0,
         }))
+    }
+    type PreviewProjectStream = Streaming<PreviewItem>;
+    async fn preview_project(
+        &self,
+        r: Request<PreviewProjectRequest>,
+    ) -> Result<Response<Self::PreviewProjectStream>, Status> {
+        let rules = r.into_inner().spec.and_then(|s| s.rules).unwrap_or_default();
+        let items = self
+            .called(format!("preview {}", rules.include.join(" ")))
+            .preview
+            .clone();
+        Ok(stream(items))
     }
     async fn create_project(&self, r: Request<CreateProjectRequest>) -> Result<Response<Project>, Status> {
         let spec = r.into_inner().spec;

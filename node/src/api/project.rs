@@ -1,6 +1,7 @@
 //! Projects.
 
 mod create;
+mod preview;
 mod results;
 mod watch;
 
@@ -13,7 +14,7 @@ use oms_proto::{
         CaughtUpProgress, CreateProjectRequest, DecideObjectRequest, DeleteProjectResponse, Difference,
         GetProjectRequest, LabelProjectRequest, ListDifferencesRequest, ListObjectsRequest,
         ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
-        ListVerifiedTablesResponse, ObjectState, Project, ProjectRequest, ProjectSnapshot, ProjectState,
+        ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest, ProjectSnapshot, ProjectState,
         ReleaseProjectRequest, ResumeProjectRequest, SchemaObject, ValidateProjectRequest,
         ValidateProjectResponse, VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
     },
@@ -97,6 +98,16 @@ impl ProjectService for Projects {
     ) -> Result<Response<Project>, Status> {
         let spec = request.into_inner().spec.unwrap_or_default();
         self.create(spec).await.map(Response::new).map_err(status)
+    }
+
+    type PreviewProjectStream = Streaming<PreviewItem>;
+
+    async fn preview_project(
+        &self,
+        request: Request<PreviewProjectRequest>,
+    ) -> Result<Response<Self::PreviewProjectStream>, Status> {
+        let spec = request.into_inner().spec.unwrap_or_default();
+        self.preview(spec).await.map(Response::new).map_err(status)
     }
 
     async fn get_project(&self, request: Request<GetProjectRequest>) -> Result<Response<Project>, Status> {

@@ -21,6 +21,7 @@ use oms_proto::{
 use oms_verify::{Preset, Scope, VerifyOptions};
 
 pub(crate) use precheck::precheck_items;
+pub(crate) use schema::{SchemaPlanning, shown};
 
 use crate::{connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault};
 
@@ -59,10 +60,12 @@ impl Behaviors {
             }),
             ComponentKind::SchemaMigration => Arc::new(schema::SchemaMigration {
                 metadata: self.metadata.clone(),
-                source,
-                destination,
-                spec,
-                selection: project.selection.clone(),
+                planning: schema::SchemaPlanning {
+                    source,
+                    destination,
+                    spec,
+                    selection: project.selection.clone(),
+                },
                 recorded: project.objects.clone(),
                 after_data: component.step() == StepKind::IndexTransfer,
             }),

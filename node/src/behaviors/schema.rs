@@ -1,27 +1,26 @@
 //! Schema migration: databases, tables, foreign keys, views, and indexes after the rows.
 
+mod planning;
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use mysql_async::{Conn, Error, prelude::Queryable as _};
 use oms_actors::{Behavior, Completion, Context};
-use oms_core::{Failure, ObjectKind, ObjectName, TableName, TableSchema, codes};
+use oms_core::{Failure, TableName, codes};
 use oms_meta::MetaCommand;
-use oms_mysql::{
-    catalog::Catalog,
-    connection::{ServerInfo, Side, connect, failure},
-};
+use oms_mysql::connection::{ServerInfo, Side, connect, failure};
 use oms_proto::{
-    meta::{SelectedObject, UpsertObjects},
-    v1::{self, ErrorInfo, ObjectState, ProjectSpec, SchemaObject},
-};
-use oms_schema::{
-    CharsetRules, ConvertOptions, ForeignKeyPolicy, IndexPolicy, MigrationPlan, ObjectError,
-    ObjectState as PlanState, PlanRequest, PlannedObject, Renames, SourceObject, plan,
+    meta::UpsertObjects,
+    v1::{self, ErrorInfo, ObjectState, SchemaObject},
 };
 
-use super::traits::{destination_traits, source_traits};
-use crate::{connectors::Connector, metadata::Metadata};
+pub(crate) use planning::SchemaPlanning;
+pub(crate) use shown::shown;
+
+use super::traits::destination_traits;
+use crate::metadata::Metadata;
 
 /// Objects of one metadata command: keeps a command far below its limit.
 const BATCH_BYTES: usize = 512 << 10;
@@ -33,10 +32,7 @@ const BATCH_BYTES: usize = 512 << 10;
 /// taken from the recorded objects.
 pub(crate) struct SchemaMigration {
     pub(crate) metadata: Metadata,
-    pub(crate) source: Connector,
-    pub(crate) destination: Connector,
-    pub(crate) spec: ProjectSpec,
-    pub(crate) selection: Vec<SelectedObject>,
+    pub(crate) planning: SchemaPlanning,
     /// What is recorded of earlier runs.
     pub(crate) recorded: Vec<SchemaObject>,
     /// Create what waits for the rows, instead of everything else.
@@ -47,95 +43,9 @@ pub(crate) struct SchemaMigration {
 type Key = (i32, String, String, String);
 
 impl SchemaMigration {
-    fn options(&self) -> ConvertOptions {
-        let schema = self.spec.schema.clone().unwrap_or_default();
-        let rules = |list: &[v1::NameRule]| list.iter().map(|r| (r.from.clone(), r.to.clone())).collect();
-        let mut renames = Renames::default();
-        for object in &self.selection {
-            if let (Some(s), Some(d)) = (&object.source, &object.destination) {
-                renames.databases.insert(s.database.clone(), d.database.clone());
-                renames.tables.push((
-                    TableName::new(&s.database, &s.table),
-                    TableName::new(&d.database, &d.table),
-                ));
-            }
-        }
-        ConvertOptions {
-            renames,
-            charsets: CharsetRules {
-                charsets: rules(&schema.charsets),
-                collations: rules(&schema.collations),
-            },
-            indexes: if schema.postpone_indexes {
-                IndexPolicy::AfterData
-            } else {
-                IndexPolicy::WithTable
-            },
-            foreign_keys: if schema.omit_foreign_keys {
-                ForeignKeyPolicy::Omit
-            } else {
-                ForeignKeyPolicy::AfterTables
-            },
-        }
-    }
-
-    /// Reads both sides and plans. Also gives the tables that the destination has.
-    async fn plan(&self) -> Result<(MigrationPlan, BTreeSet<TableName>), Failure> {
-        let mut source = connect(&self.source.endpoint, Side::Source).await?;
-        let mut destination = connect(&self.destination.endpoint, Side::Destination).await?;
-        let info = ServerInfo::probe(&mut source, Side::Source).await?;
-        let to_info = ServerInfo::probe(&mut destination, Side::Destination).await?;
-        let from = source_traits(&mut source, &info).await?;
-        let to = destination_traits(&mut destination, &to_info).await?;
-        let mut options = self.options();
-        options.renames.lower_case = to.lower_case_names;
-
-        let mut catalog = Catalog::new(&mut source, info.flavor, Side::Source);
-        let mut objects = Vec::new();
-        let mut databases = BTreeSet::new();
-        let omit_views = self.spec.schema.as_ref().is_some_and(|s| s.omit_views);
-        for selected in &self.selection {
-            let Some(name) = &selected.source else { continue };
-            let table = TableName::new(&name.database, &name.table);
-            if databases.insert(name.database.clone()) {
-                let definition = catalog.create_database(&name.database).await;
-                objects.push(source_object(
-                    ObjectKind::Database,
-                    &TableName::new(&name.database, ""),
-                    definition,
-                )?);
-            }
-            if selected.view {
-                if !omit_views {
-                    let definition = catalog.create_view(&table).await.map(|v| v.statement);
-                    objects.push(source_object(ObjectKind::View, &table, definition)?);
-                }
-            } else {
-                let definition = catalog.create_table(&table).await;
-                objects.push(source_object(ObjectKind::Table, &table, definition)?);
-            }
-        }
-        let mut catalog = Catalog::new(&mut destination, to_info.flavor, Side::Destination);
-        let (existing_tables, existing_objects) =
-            existing(&mut catalog, &self.selection, &options.renames).await?;
-        let request = PlanRequest {
-            objects,
-            source: &from,
-            destination: &to,
-            options: &options,
-            existing_tables: &existing_tables,
-            existing_objects: &existing_objects,
-        };
-        let plan = plan(request);
-        for statement in to.session_statements() {
-            tracing::debug!(statement, "session of schema migration");
-        }
-        Ok((plan, existing_tables.into_keys().collect()))
-    }
-
     /// The connection that creates objects.
     async fn session(&self) -> Result<Conn, Failure> {
-        let mut conn = connect(&self.destination.endpoint, Side::Destination).await?;
+        let mut conn = connect(&self.planning.destination.endpoint, Side::Destination).await?;
         let info = ServerInfo::probe(&mut conn, Side::Destination).await?;
         for statement in destination_traits(&mut conn, &info).await?.session_statements() {
             set(&mut conn, statement).await?;
@@ -210,127 +120,6 @@ async fn set(conn: &mut Conn, statement: &str) -> Result<(), Failure> {
             Ok(())
         }
         Err(e) => Err(failure(e, Side::Destination).context(statement)),
-    }
-}
-
-/// A definition that cannot be read belongs to its object; a connection that breaks ends the run.
-fn source_object(
-    kind: ObjectKind,
-    name: &TableName,
-    read: Result<String, Failure>,
-) -> Result<SourceObject, Failure> {
-    let definition = match read {
-        Ok(text) => Ok(text),
-        Err(f) if f.is_transient() => return Err(f),
-        Err(f) => Err(ObjectError::from(&f)),
-    };
-    let name = ObjectName {
-        kind,
-        database: name.database.clone(),
-        table: name.table.clone(),
-        part: String::new(),
-    };
-    Ok(SourceObject { name, definition })
-}
-
-/// What is at the destination already of what the plan may want.
-async fn existing(
-    catalog: &mut Catalog<'_>,
-    selection: &[SelectedObject],
-    renames: &Renames,
-) -> Result<(BTreeMap<TableName, TableSchema>, BTreeSet<ObjectName>), Failure> {
-    let there: BTreeSet<String> = catalog.databases().await?.into_iter().map(|d| d.name).collect();
-    let wanted: BTreeSet<String> = selection
-        .iter()
-        .filter_map(|o| o.source.as_ref())
-        .map(|s| renames.database(&s.database))
-        .collect();
-    let (mut tables, mut objects) = (BTreeMap::new(), BTreeSet::new());
-    for database in wanted.intersection(&there) {
-        let named = |kind, table: &str, part: &str| ObjectName {
-            kind,
-            database: database.clone(),
-            table: table.to_owned(),
-            part: part.to_owned(),
-        };
-        let found = catalog.objects(database).await?;
-        let names: Vec<TableName> = found
-            .iter()
-            .filter(|o| o.object_type == oms_mysql::catalog::ObjectType::Table)
-            .map(|o| o.name.clone())
-            .collect();
-        for object in &found {
-            if object.object_type == oms_mysql::catalog::ObjectType::View {
-                objects.insert(named(ObjectKind::View, &object.name.table, ""));
-            }
-        }
-        for schema in catalog.load_tables(&names).await? {
-            tables.insert(schema.name.clone(), schema);
-        }
-        for key in catalog.foreign_keys(database).await? {
-            objects.insert(named(ObjectKind::ForeignKey, &key.table.table, &key.name));
-        }
-        for (table, index) in catalog.indexes(database).await? {
-            objects.insert(named(ObjectKind::Index, &table, &index));
-        }
-    }
-    Ok((tables, objects))
-}
-
-fn kind_of(kind: ObjectKind) -> v1::ObjectKind {
-    match kind {
-        ObjectKind::Database => v1::ObjectKind::Database,
-        ObjectKind::Table => v1::ObjectKind::Table,
-        ObjectKind::Index => v1::ObjectKind::Index,
-        ObjectKind::ForeignKey => v1::ObjectKind::ForeignKey,
-        ObjectKind::View => v1::ObjectKind::View,
-    }
-}
-
-fn state_of(state: PlanState) -> ObjectState {
-    match state {
-        PlanState::Initializing | PlanState::Obtained | PlanState::Ready | PlanState::Creating => {
-            ObjectState::Ready
-        }
-        PlanState::Completed => ObjectState::Completed,
-        PlanState::CompletedWithConversion => ObjectState::Converted,
-        PlanState::Skipped => ObjectState::Skipped,
-        PlanState::Removed => ObjectState::Removed,
-        PlanState::Failed => ObjectState::Failed,
-        PlanState::FailedToObtain => ObjectState::NotObtained,
-        PlanState::NotSupported => ObjectState::NotSupported,
-    }
-}
-
-fn shown(planned: &PlannedObject) -> SchemaObject {
-    let r = &planned.record;
-    let notes = r.notes.iter().map(|n| {
-        let change = if n.to.is_empty() {
-            format!("{} left out", n.from)
-        } else {
-            format!("{} → {}", n.from, n.to)
-        };
-        let loss = if n.lossy { " (loses something)" } else { "" };
-        format!("{}: {}: {change}{loss}", n.object, n.what)
-    });
-    SchemaObject {
-        kind: kind_of(r.source.kind) as i32,
-        database: r.source.database.clone(),
-        table: r.source.table.clone(),
-        part: r.source.part.clone(),
-        state: state_of(r.state) as i32,
-        source_definition: r.source_definition.clone(),
-        statements: r.to_execute().into_iter().map(str::to_owned).collect(),
-        edited: r.edited.is_some(),
-        notes: notes.collect(),
-        error: r.error.as_ref().map(|e| ErrorInfo {
-            code: e.code.clone(),
-            message: e.text.clone(),
-            failed_at_ms: 0,
-        }),
-        postponed: planned.after_data,
-        destination_database: r.name.database.clone(),
-        destination_table: r.name.table.clone(),
     }
 }
 
@@ -427,7 +216,7 @@ fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>, ta
 #[async_trait]
 impl Behavior for SchemaMigration {
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
-        let (plan, tables) = self.plan().await?;
+        let (plan, tables) = self.planning.plan().await?;
         let recorded: BTreeMap<Key, &SchemaObject> = self.recorded.iter().map(|o| (key_of(o), o)).collect();
         let mut objects: Vec<SchemaObject> = plan.objects.iter().map(shown).collect();
         for object in &mut objects {

@@ -1,45 +1,20 @@
 //! What changes a project's state.
 
-use std::{io::Read as _, path::Path};
-
 use oms_proto::v1::{
     CreateProjectRequest, GetProjectRequest, LabelProjectRequest, PrecheckStatus, Project, ProjectRequest,
-    ProjectSpec, ReleaseProjectRequest, ResumeProjectRequest, ValidateProjectRequest,
+    ReleaseProjectRequest, ResumeProjectRequest, ValidateProjectRequest,
 };
 use oms_types::codes;
 
-use super::{Watching, inspect::precheck_table};
+use super::{Watching, inspect::precheck_table, spec_file::SpecFile};
 use crate::{
     client::Context,
     confirm::confirm,
     error::CliError,
     exit::Exit,
     output::amount,
-    spec::parse_spec,
     watch::{FollowArgs, Until, follow},
 };
-
-/// More than this is no spec file; the parser says so.
-const MAX_BYTES: u64 = (16 << 20) + 1;
-
-fn read_spec(file: &Path) -> Result<ProjectSpec, CliError> {
-    let mut bytes = Vec::new();
-    if file == Path::new("-") {
-        let name = "standard input";
-        std::io::stdin()
-            .lock()
-            .take(MAX_BYTES)
-            .read_to_end(&mut bytes)
-            .map_err(CliError::io(name))?;
-        return Ok(parse_spec(&bytes, name)?);
-    }
-    let name = file.display().to_string();
-    let open = std::fs::File::open(file).map_err(CliError::io(&name))?;
-    open.take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(CliError::io(&name))?;
-    Ok(parse_spec(&bytes, &name)?)
-}
 
 pub(super) fn name_of(project: &Project) -> &str {
     project
@@ -62,8 +37,8 @@ async fn show_or_follow(context: &Context, project: &Project, watching: &Watchin
     }
 }
 
-pub(super) async fn validate(context: &Context, file: &Path, offline: bool) -> Result<Exit, CliError> {
-    let spec = read_spec(file)?;
+pub(super) async fn validate(context: &Context, file: &SpecFile, offline: bool) -> Result<Exit, CliError> {
+    let spec = file.read()?;
     let mut client = context.projects().await?;
     let request = ValidateProjectRequest {
         spec: Some(spec),
@@ -106,11 +81,11 @@ pub(super) async fn validate(context: &Context, file: &Path, offline: bool) -> R
 
 pub(super) async fn create(
     context: &Context,
-    file: &Path,
+    file: &SpecFile,
     start: bool,
     watching: &Watching,
 ) -> Result<Exit, CliError> {
-    let spec = read_spec(file)?;
+    let spec = file.read()?;
     if !start && watching.wanted().is_some() {
         return Err(CliError::Usage(
             "--watch and --until need --start: a project that is not started does nothing".to_owned(),

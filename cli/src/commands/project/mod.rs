@@ -3,10 +3,12 @@
 mod inspect;
 mod lifecycle;
 mod objects;
+mod preview;
+mod spec_file;
 mod verify;
 mod wait;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use oms_proto::v1::{ObjectState, ProjectState, VerifyScope};
@@ -22,18 +24,23 @@ use crate::{
 pub(crate) enum ProjectCommand {
     /// Check a spec file and run the prechecks without storing anything
     Validate {
-        /// Spec file, YAML or JSON; `-`: standard input
-        #[arg(short, long, value_name = "FILE")]
-        file: PathBuf,
+        #[command(flatten)]
+        file: spec_file::SpecFile,
         /// Do not connect to the databases
         #[arg(long)]
         offline: bool,
     },
+    /// Show what a spec file selects, the statements it would run, and what stays at the source and why. Stores nothing
+    Preview(preview::PreviewArgs),
+    /// Print the spec of a project, to keep it or to make another project like it
+    Export {
+        /// Name or id
+        name: String,
+    },
     /// Create a project from a spec file
     Create {
-        /// Spec file, YAML or JSON; `-`: standard input
-        #[arg(short, long, value_name = "FILE")]
-        file: PathBuf,
+        #[command(flatten)]
+        file: spec_file::SpecFile,
         /// Start it at once
         #[arg(long)]
         start: bool,
@@ -210,6 +217,8 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
     use ProjectCommand as C;
     match command {
         C::Validate { file, offline } => lifecycle::validate(context, &file, offline).await,
+        C::Preview(arguments) => preview::preview(context, &arguments).await,
+        C::Export { name } => preview::export(context, name).await,
         C::Create {
             file,
             start,

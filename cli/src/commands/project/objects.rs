@@ -176,7 +176,7 @@ fn show(context: &Context, list: &ListObjectsResponse) -> Result<(), CliError> {
     context.out.table(&table)
 }
 
-fn path(parts: &[&str]) -> String {
+pub(super) fn path(parts: &[&str]) -> String {
     parts
         .iter()
         .filter(|p| !p.is_empty())
@@ -186,7 +186,7 @@ fn path(parts: &[&str]) -> String {
 }
 
 /// An object with its texts, as SQL with comments.
-fn detail(object: &SchemaObject) -> String {
+pub(super) fn detail(object: &SchemaObject) -> String {
     let comment = |text: &str| {
         text.lines()
             .map(|line| format!("-- {line}\n"))

@@ -9,7 +9,7 @@ use oms_mysql::{
     connection::{ServerInfo, Side, connect},
 };
 use oms_proto::{
-    meta::{CreateProject, ProjectRecord, SelectedObject},
+    meta::{CreateProject, ProjectRecord},
     v1::{PartialRows, Project, ProjectSpec, ValidateProjectResponse},
 };
 use oms_types::ProjectId;
@@ -18,7 +18,7 @@ use super::Projects;
 use crate::{
     behaviors::precheck_items,
     connectors::Connector,
-    selection::{check_spec, resolve},
+    selection::{Resolved, check_spec, databases, resolve},
 };
 
 impl Projects {
@@ -33,13 +33,13 @@ impl Projects {
         if offline {
             return Ok(ValidateProjectResponse::default());
         }
-        let selection = select(spec, &source).await?;
+        let selection = Selecting::of(spec, &source).await?.resolved.selected;
         let views = selection.iter().filter(|o| o.view).count() as u64;
         let now_us = self.0.metadata.now_ms().saturating_mul(1_000);
         let items = precheck_items(spec, &source, &destination, &selection, now_us).await;
         Ok(ValidateProjectResponse {
             items,
-            databases: spec.databases.len() as u64,
+            databases: databases(spec).len() as u64,
             tables: selection.len() as u64 - views,
             views,
         })
@@ -55,7 +55,7 @@ impl Projects {
             ));
         }
         let (source, destination) = self.ends(&state, &spec)?;
-        let selection = select(&spec, &source).await?;
+        let selection = Selecting::of(&spec, &source).await?.resolved.selected;
         spec.source.clone_from(&source.data_source.name);
         spec.destination.clone_from(&destination.data_source.name);
         let random = uuid::Uuid::now_v7().simple().to_string();
@@ -81,7 +81,11 @@ impl Projects {
     }
 
     /// Both ends of a spec, each able to play its part.
-    fn ends(&self, state: &MetaState, spec: &ProjectSpec) -> Result<(Connector, Connector), Failure> {
+    pub(super) fn ends(
+        &self,
+        state: &MetaState,
+        spec: &ProjectSpec,
+    ) -> Result<(Connector, Connector), Failure> {
         let source = Connector::of(state, &self.0.vault, &spec.source).map_err(|f| f.context("source"))?;
         let destination =
             Connector::of(state, &self.0.vault, &spec.destination).map_err(|f| f.context("destination"))?;
@@ -91,18 +95,28 @@ impl Projects {
     }
 }
 
-/// Asks the source what there is and resolves the selection.
-async fn select(spec: &ProjectSpec, source: &Connector) -> Result<Vec<SelectedObject>, Failure> {
-    let mut conn = connect(&source.endpoint, Side::Source).await?;
-    let info = ServerInfo::probe(&mut conn, Side::Source).await?;
-    let mut catalog = Catalog::new(&mut conn, info.flavor, Side::Source);
-    let databases = catalog.databases().await?;
-    let mut existing: BTreeMap<String, Vec<Object>> = BTreeMap::new();
-    for wanted in &spec.databases {
-        if databases.iter().any(|d| d.name == wanted.name) {
-            let objects = catalog.objects(&wanted.name).await?;
-            existing.insert(wanted.name.clone(), objects);
+/// What a spec selects among what the source has.
+pub(super) struct Selecting {
+    pub(super) resolved: Resolved,
+    /// All objects of the databases that the spec names.
+    pub(super) existing: BTreeMap<String, Vec<Object>>,
+}
+
+impl Selecting {
+    /// Asks the source what there is and resolves the selection.
+    pub(super) async fn of(spec: &ProjectSpec, source: &Connector) -> Result<Self, Failure> {
+        let mut conn = connect(&source.endpoint, Side::Source).await?;
+        let info = ServerInfo::probe(&mut conn, Side::Source).await?;
+        let mut catalog = Catalog::new(&mut conn, info.flavor, Side::Source);
+        let there = catalog.databases().await?;
+        let mut existing: BTreeMap<String, Vec<Object>> = BTreeMap::new();
+        for wanted in databases(spec) {
+            if there.iter().any(|d| d.name == wanted) {
+                let objects = catalog.objects(&wanted).await?;
+                existing.insert(wanted, objects);
+            }
         }
+        let resolved = resolve(spec, &existing)?;
+        Ok(Self { resolved, existing })
     }
-    resolve(spec, &existing)
 }

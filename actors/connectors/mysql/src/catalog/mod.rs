@@ -4,10 +4,12 @@
 mod column_type;
 mod definitions;
 mod objects;
+mod programs;
 mod tables;
 
 pub use definitions::ViewDefinition;
 pub use objects::{Database, ForeignKey, ForeignKeyRule, Object, ObjectType, Partitioning, Trigger};
+pub use programs::Program;
 
 use mysql_async::{Conn, Params, Row, prelude::Queryable};
 use oms_core::Failure;

@@ -23,6 +23,6 @@ pub use import::{
     Importer, RetryPolicy, TableProgress, TableReport, TableState, TokenBucket,
 };
 pub use sync::{
-    ApplyProgress, EventFeed, EventSource, SyncConfig, SyncEnd, SyncPlan, Synchronizer, Tracker,
+    ApplyProgress, CommitOrder, EventFeed, EventSource, SyncConfig, SyncEnd, SyncPlan, Synchronizer, Tracker,
     resume_or_initialize,
 };

@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use model::*;
 use oms_apply::{
-    SyncConfig, SyncEnd, SyncPlan, Synchronizer, resume_or_initialize,
+    ClimbConfig, CommitOrder, SyncConfig, SyncEnd, SyncPlan, Synchronizer, resume_or_initialize,
     testing::{Fault, MemorySink, MemorySource},
 };
-use oms_core::{Position, RowChange, Sink, TablePair, TableSchema, codes};
+use oms_core::{ApplyCheckpoint, Position, RowChange, Sink, TablePair, TableSchema, codes};
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,9 @@ struct Run {
     batch_rows: usize,
     window: usize,
     large_rows: usize,
+    /// The number of lanes changes while it runs.
+    climbs: bool,
+    order: CommitOrder,
     trouble: Trouble,
 }
 
@@ -62,20 +65,38 @@ fn run() -> impl Strategy<Value = Run> {
         1usize..12,
         1usize..20,
         prop_oneof![2 => Just(1_000usize), 1 => 0usize..4],
+        any::<bool>(),
+        prop_oneof![Just(CommitOrder::Relaxed), Just(CommitOrder::Strict)],
         trouble,
     )
-        .prop_map(|(lanes, batch_rows, window, large_rows, trouble)| Run {
-            lanes,
-            batch_rows,
-            window,
-            large_rows,
-            trouble,
-        })
+        .prop_map(
+            |(lanes, batch_rows, window, large_rows, climbs, order, trouble)| Run {
+                lanes,
+                batch_rows,
+                window,
+                large_rows,
+                climbs,
+                order,
+                trouble,
+            },
+        )
 }
 
 fn config(run: &Run) -> SyncConfig {
+    // Looks often and believes everything, so it goes up and down.
+    let restless = ClimbConfig {
+        start: 1,
+        settle: 0,
+        window: 1,
+        rest: 1,
+        ..ClimbConfig::default()
+    };
     SyncConfig {
         lanes: run.lanes,
+        climb: run.climbs.then_some(restless),
+        climb_interval: Duration::from_micros(700),
+        commit_order: run.order,
+        turn_patience: Duration::from_micros(900),
         batch_rows: run.batch_rows,
         window: run.window,
         large_rows: run.large_rows,
@@ -246,6 +267,35 @@ proptest! {
             prop_assert_eq!(world.check_prefix()? as usize, world.commits.len());
             prop_assert!(sink_contents(&world.tables, &world.sink) == source_contents(&world.tables, &world.source));
             prop_assert_eq!(world.sink.lock_waits(), 0);
+            Ok(())
+        })?;
+    }
+
+    /// In strict order whoever looks at the destination, at any moment, sees a transaction only with all before it.
+    #[test]
+    fn strict_order_shows_prefixes_only(
+        history in history(40),
+        runs in prop::collection::vec(run(), 1..4),
+        seed in any::<u64>(),
+    ) {
+        let world = World::new(shapes(), &history, seed);
+        let strict = |run: &Run| Run { order: CommitOrder::Strict, ..*run };
+        runtime().block_on(async {
+            let mut epoch = 1;
+            for run in &runs {
+                world.run(&mut epoch, &strict(run), plan(&world.pairs), true).await;
+            }
+            world.run(&mut epoch, &strict(&runs[0]), plan(&world.pairs), false).await;
+            prop_assert_eq!(world.check_prefix()? as usize, world.commits.len());
+            let states = world.sink.history();
+            for seen in 1..=states.len() {
+                let Some(shown) = ApplyCheckpoint::from_lanes(states[..seen].iter().cloned()) else {
+                    continue;
+                };
+                let with_rows = (1u64..).zip(&world.commits).filter(|(_, changes)| !changes.is_empty());
+                let shows: Vec<bool> = with_rows.map(|(n, _)| shown.contains(n)).collect();
+                prop_assert!(shows.is_sorted_by(|a, b| a >= b), "{shows:?}");
+            }
             Ok(())
         })?;
     }

@@ -168,6 +168,16 @@ pub trait Applier: Send {
         self.begin().await
     }
 
+    /// [`Applier::begin`] and the first [`Applier::write`] in one call, which a destination may turn into one round trip.
+    /// Nothing is written under a claim that is no longer the latest.
+    ///
+    /// # Errors
+    /// As the two.
+    async fn begin_writing(&mut self, ops: &[RowOp]) -> Result<(), Failure> {
+        self.begin().await?;
+        self.write(ops).await
+    }
+
     /// Applies changes in order. May be called often in one transaction; memory is bounded by the
     /// call's arguments.
     ///

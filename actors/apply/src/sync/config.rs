@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use oms_core::{Position, TablePair};
 
-use crate::ForeignKeyEdge;
+use crate::{ClimbConfig, ForeignKeyEdge};
 
 /// What is applied. Fixed for a run.
 #[derive(Clone, Debug)]
@@ -24,11 +24,30 @@ pub struct SyncPlan {
     pub stop_at: Option<Position>,
 }
 
+/// In which order the source's transactions become visible at the destination. Each is visible as a whole in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CommitOrder {
+    /// Those that change a common key value in the source's order, others in any.
+    #[default]
+    Relaxed,
+    /// All in the source's order: who sees one sees all before it.
+    Strict,
+}
+
 /// Sizes and times.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SyncConfig {
-    /// Number of lanes; at least 1.
+    /// Number of lanes; at least 1. Where the number is found out, the most there may be.
     pub lanes: u32,
+    /// Finds the number of lanes out while running, between 1 and `lanes`. `None`: all of them work.
+    pub climb: Option<ClimbConfig>,
+    /// Time between two looks at the throughput.
+    pub climb_interval: Duration,
+    /// In which order transactions become visible.
+    pub commit_order: CommitOrder,
+    /// In strict order: how long a destination transaction may hold its locks while it waits for its turn. Then it is
+    /// rolled back, and executed again when it is its turn.
+    pub turn_patience: Duration,
     /// Rows after which a destination transaction is committed.
     pub batch_rows: usize,
     /// Bytes of rows after which a destination transaction is committed.
@@ -58,7 +77,11 @@ impl Default for SyncConfig {
     fn default() -> Self {
         Self {
             lanes: 8,
-            batch_rows: 1_000,
+            climb: None,
+            climb_interval: Duration::from_millis(500),
+            commit_order: CommitOrder::Relaxed,
+            turn_patience: Duration::from_secs(1),
+            batch_rows: 4_000,
             batch_bytes: 4 << 20,
             batch_age: Duration::from_millis(500),
             memory_bytes: 128 << 20,

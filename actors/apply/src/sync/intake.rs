@@ -4,6 +4,8 @@ use std::{collections::VecDeque, pin::Pin};
 
 use oms_core::{AppliedSet, ApplyMode, Failure, LogEvent, Position, RowChange, RowOp};
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::{
     EventFeed, EventSource, SyncConfig, SyncEnd,
     lane::Transaction,
@@ -23,10 +25,17 @@ fn change_bytes(before: Option<&oms_core::Row>, after: Option<&oms_core::Row>) -
 type Fetched = Result<(Box<dyn EventFeed>, Option<Vec<LogEvent>>), Failure>;
 type Fetching<'a> = Pin<Box<dyn Future<Output = Fetched> + Send + 'a>>;
 
+/// Reads on while what was read is given to the lanes: decoding has a thread of its own where there are several.
 fn fetch(mut feed: Box<dyn EventFeed>, bytes: usize) -> Fetching<'static> {
-    Box::pin(async move {
+    let reading = AbortOnDropHandle::new(tokio::spawn(async move {
         let events = feed.next(bytes).await?;
         Ok((feed, events))
+    }));
+    Box::pin(async move {
+        match reading.await {
+            Ok(fetched) => fetched,
+            Err(error) => Err(ApplyError::Protocol(format!("reading the log broke off: {error}")).into()),
+        }
     })
 }
 
@@ -324,6 +333,7 @@ impl<'a> Intake<'a> {
                 } else {
                     let transaction = Transaction {
                         number,
+                        previous: 0,
                         ops,
                         bytes,
                         end,

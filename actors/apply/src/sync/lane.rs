@@ -15,6 +15,8 @@ use super::{MemoryGauge, SyncConfig, reason::Reason};
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) number: u64,
+    /// The one that was given to some lane before it; 0: none in this run.
+    pub(super) previous: u64,
     pub(super) ops: Vec<RowOp>,
     pub(super) bytes: usize,
     pub(super) end: Position,
@@ -68,6 +70,15 @@ enum Leave {
     Failed(Failure),
 }
 
+impl Leave {
+    fn explained(self, what: String) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(failure.context(what)),
+            Self::Halted => Self::Halted,
+        }
+    }
+}
+
 impl From<Failure> for Leave {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
@@ -89,11 +100,18 @@ pub(super) struct Lane {
     pub(super) reason: Arc<Reason>,
     pub(super) gauge: Arc<MemoryGauge>,
     pub(super) config: SyncConfig,
+    /// In strict order: the last transaction that any lane has committed.
+    pub(super) turn: Option<Arc<watch::Sender<u64>>>,
 }
 
 /// Rows handed to one `write`, which connectors turn into multi-row statements.
 struct Batch {
+    /// What was given out before the first of the batch.
+    previous: u64,
     numbers: Vec<u64>,
+    /// In strict order what was written, to be able to write it again, and its bytes.
+    kept: Vec<Vec<RowOp>>,
+    kept_bytes: usize,
     rows: usize,
     bytes: usize,
     /// Taken from the queue but not part of the batch.
@@ -146,44 +164,119 @@ impl Lane {
     /// from the queue and did not do.
     async fn apply(&mut self, first: Transaction) -> Result<Option<LaneWork>, Leave> {
         let begun = Instant::now();
-        self.guarded(Step::Begin).await?;
         let mut batch = Batch {
+            previous: first.previous,
             numbers: Vec::new(),
+            kept: Vec::new(),
+            kept_bytes: 0,
             rows: 0,
             bytes: 0,
             next: Some(LaneWork::Apply(first)),
         };
+        let mut open = false;
         loop {
             let (ops, bytes, what) = self.gather(&mut batch);
             if !ops.is_empty() {
                 batch.rows += ops.len();
-                let written = self.guarded(Step::Write(&ops)).await;
-                drop(ops);
-                self.gauge.remove(bytes);
-                written.map_err(|leave| match leave {
-                    Leave::Failed(failure) => Leave::Failed(failure.context(what)),
-                    Leave::Halted => Leave::Halted,
-                })?;
+                let step = if open {
+                    Step::Write(&ops)
+                } else {
+                    Step::BeginWriting(&ops)
+                };
+                let written = self.guarded(step).await;
+                open = true;
+                if self.turn.is_some() {
+                    batch.kept.push(ops);
+                    batch.kept_bytes += bytes;
+                } else {
+                    drop(ops);
+                    self.gauge.remove(bytes);
+                }
+                written.map_err(|leave| leave.explained(what))?;
             }
             if batch.next.is_none() && !self.is_full(&batch) {
                 batch.next = self.work.try_recv().ok();
             }
-            let more = matches!(batch.next, Some(LaneWork::Apply(_)));
-            if !more || self.is_full(&batch) || begun.elapsed() >= self.config.batch_age {
+            if !self.fits(&batch) || self.is_full(&batch) || begun.elapsed() >= self.config.batch_age {
                 break;
             }
             if self.halt.is_cancelled() {
                 return Err(self.give_up().await);
             }
         }
+        self.take_turn(&batch).await?;
         let Batch {
             numbers,
             rows,
             bytes,
             next,
+            kept,
+            kept_bytes,
+            ..
         } = batch;
+        drop(kept);
+        self.gauge.remove(kept_bytes);
+        let last = numbers.last().copied();
         self.commit(numbers, rows as u64, bytes as u64).await?;
+        if let (Some(turn), Some(last)) = (&self.turn, last) {
+            turn.send_replace(last);
+        }
         Ok(next)
+    }
+
+    /// Whether what comes next may go into the batch.
+    fn fits(&self, batch: &Batch) -> bool {
+        match &batch.next {
+            Some(LaneWork::Apply(next)) => {
+                self.turn.is_none() || batch.numbers.last().is_none_or(|last| *last == next.previous)
+            }
+            _ => false,
+        }
+    }
+
+    /// In strict order waits until everything before the batch is committed.
+    ///
+    /// The locks of the open transaction may keep an earlier one waiting although they change no common row: a server
+    /// locks more than that. So they are not held for long.
+    async fn take_turn(&mut self, batch: &Batch) -> Result<(), Leave> {
+        let Some(turn) = self.turn.clone() else {
+            return Ok(());
+        };
+        let mut turns = turn.subscribe();
+        let in_time = {
+            let mine = turns.wait_for(|committed| *committed == batch.previous);
+            tokio::select! {
+                biased;
+                () = self.halt.cancelled() => None,
+                done = timeout(self.config.turn_patience, mine) => Some(done.is_ok()),
+            }
+        };
+        match in_time {
+            None => return Err(self.give_up().await),
+            Some(true) => return Ok(()),
+            Some(false) => {}
+        }
+        self.applier.rollback().await?;
+        let waited = tokio::select! {
+            biased;
+            () = self.halt.cancelled() => false,
+            // Never an error: this lane holds the sender.
+            done = turns.wait_for(|committed| *committed == batch.previous) => done.is_ok(),
+        };
+        if !waited {
+            return Err(Leave::Halted);
+        }
+        for (at, ops) in batch.kept.iter().enumerate() {
+            let step = if at == 0 {
+                Step::BeginWriting(ops)
+            } else {
+                Step::Write(ops)
+            };
+            self.guarded(step)
+                .await
+                .map_err(|leave| leave.explained("executed again in its turn".to_owned()))?;
+        }
+        Ok(())
     }
 
     fn is_full(&self, batch: &Batch) -> bool {
@@ -198,8 +291,9 @@ impl Lane {
         let mut end: Option<(u64, Position)> = None;
         let mut rows = batch.rows;
         loop {
+            let fits = self.fits(batch);
             match batch.next.take() {
-                Some(LaneWork::Apply(transaction)) => {
+                Some(LaneWork::Apply(transaction)) if fits => {
                     bytes += transaction.bytes;
                     batch.bytes += transaction.bytes;
                     rows += transaction.ops.len();
@@ -260,12 +354,7 @@ impl Lane {
                     let written = self.guarded(Step::Write(&ops)).await;
                     drop(ops);
                     self.gauge.remove(bytes);
-                    written.map_err(|leave| match leave {
-                        Leave::Failed(failure) => {
-                            Leave::Failed(failure.context(format_args!("large transaction {number}")))
-                        }
-                        Leave::Halted => Leave::Halted,
-                    })?;
+                    written.map_err(|leave| leave.explained(format!("large transaction {number}")))?;
                 }
                 Some(StreamPart::Commit) => return self.commit(vec![number], rows, total).await,
                 Some(StreamPart::Abort) => {
@@ -312,6 +401,7 @@ impl Lane {
             match step {
                 Step::Begin => applier.begin().await,
                 Step::BeginStreamed => applier.begin_streamed().await,
+                Step::BeginWriting(ops) => applier.begin_writing(ops).await,
                 Step::Write(ops) => applier.write(ops).await,
             }
         };
@@ -332,5 +422,6 @@ impl Lane {
 enum Step<'a> {
     Begin,
     BeginStreamed,
+    BeginWriting(&'a [RowOp]),
     Write(&'a [RowOp]),
 }

@@ -13,7 +13,7 @@ mod stream;
 mod tracker;
 mod window;
 
-pub use config::{SyncConfig, SyncPlan};
+pub use config::{CommitOrder, SyncConfig, SyncPlan};
 pub use engine::{SyncEnd, Synchronizer, resume_or_initialize};
 pub use feed::{EventFeed, EventSource};
 use gauge::MemoryGauge;

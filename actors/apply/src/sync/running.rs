@@ -1,8 +1,8 @@
 //! The moving parts of a run: lanes, locks, the watermark.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use oms_core::{AppliedSet, Counters, Failure, LaneId, Watermark};
+use oms_core::{AppliedSet, Claim, Counters, Failure, LaneId, Watermark};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -11,11 +11,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ApplyProgress, MemoryGauge, SyncConfig, SyncPlan, Tracker,
+    ApplyProgress, CommitOrder, MemoryGauge, SyncConfig, SyncPlan, Tracker,
     lane::{Lane, LaneReport, LaneWork, Transaction},
     reason::Reason,
 };
-use crate::{ApplyError, ConflictGraph, KeyExtractor, Placement, TransactionKeys};
+use crate::{
+    ApplyError, ClimbConfig, Climber, ConflictGraph, KeyExtractor, Placement, Sample, Strain, TransactionKeys,
+};
 
 /// Why a run leaves its loop early.
 #[derive(Debug)]
@@ -56,9 +58,19 @@ pub(super) struct Running<'a> {
     counters: &'a Counters,
     progress: &'a watch::Sender<ApplyProgress>,
     cancel: &'a CancellationToken,
+    claim: &'a dyn Claim,
     keys: KeyExtractor,
     graph: ConflictGraph,
     lanes: Vec<LaneHandle>,
+    /// How many lanes are given work; those behind them finish what they have.
+    active: usize,
+    climb: Option<Climb>,
+    /// The lane that was given the last transaction, and that transaction.
+    latest: (u32, u64),
+    turn: Option<Arc<watch::Sender<u64>>>,
+    /// What the claim's checkpoint names above its watermark: every lane's row begins with it.
+    above: AppliedSet,
+    report: mpsc::Sender<LaneReport>,
     tasks: JoinSet<()>,
     reports: mpsc::Receiver<LaneReport>,
     halt: CancellationToken,
@@ -83,10 +95,36 @@ pub(super) struct Environment<'a> {
     pub(super) cancel: &'a CancellationToken,
 }
 
+/// Looks for the best number of lanes.
+struct Climb {
+    climber: Climber,
+    tick: Interval,
+    rows: u64,
+    /// The lanes had as much to do as they can take when the interval began.
+    saturated: bool,
+}
+
+impl Climb {
+    fn new(config: &ClimbConfig, most: usize, interval_length: Duration) -> Self {
+        let config = ClimbConfig {
+            most: config.most.min(most),
+            ..config.clone()
+        };
+        let mut tick = interval(interval_length);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            climber: Climber::new(config),
+            tick,
+            rows: 0,
+            saturated: false,
+        }
+    }
+}
+
 impl<'a> Running<'a> {
     /// Starts the lanes.
     pub(super) async fn start(
-        claim: &dyn oms_core::Claim,
+        claim: &'a dyn Claim,
         environment: Environment<'a>,
         watermark: Watermark,
         above: &AppliedSet,
@@ -102,39 +140,17 @@ impl<'a> Running<'a> {
         let gauge = Arc::new(MemoryGauge::default());
         let halt = CancellationToken::new();
         let reason = Arc::new(Reason::default());
-        let (mark, marks) = watch::channel(watermark.clone());
+        let mark = watch::Sender::new(watermark.clone());
         let (report, reports) = mpsc::channel(count as usize * 4);
-        let mut appliers = Vec::new();
-        for number in 0..count {
-            appliers.push(claim.applier(LaneId(number)).await?);
-        }
-        let mut tasks = JoinSet::new();
-        let mut lanes = Vec::new();
-        for (number, applier) in (0..count).zip(appliers) {
-            // Never full: no more than `window` transactions are in flight, and one mark.
-            let (work, queue) = mpsc::channel(config.window + 2);
-            let lane = Lane {
-                number,
-                applier,
-                work: queue,
-                reports: report.clone(),
-                mark: marks.clone(),
-                above: above.clone(),
-                halt: halt.clone(),
-                reason: reason.clone(),
-                gauge: gauge.clone(),
-                config: config.clone(),
-            };
-            tasks.spawn(lane.run());
-            lanes.push(LaneHandle {
-                work,
-                transactions: 0,
-                rows: 0,
-            });
-        }
+        let climb = config
+            .climb
+            .as_ref()
+            .map(|climb| Climb::new(climb, count as usize, config.climb_interval));
+        let active = climb.as_ref().map_or(count as usize, |c| c.climber.level());
+        let turn = (config.commit_order == CommitOrder::Strict).then(|| Arc::new(watch::Sender::new(0)));
         let mut tick = interval(config.mark_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let running = Self {
+        let mut running = Self {
             tracker: Tracker::new(watermark.clone()),
             gauge,
             config,
@@ -143,8 +159,15 @@ impl<'a> Running<'a> {
             cancel,
             keys: KeyExtractor::new(&plan.tables, &plan.foreign_keys),
             graph: ConflictGraph::new(),
-            lanes,
-            tasks,
+            claim,
+            lanes: Vec::new(),
+            active,
+            climb,
+            latest: (0, 0),
+            turn,
+            above: above.clone(),
+            report,
+            tasks: JoinSet::new(),
             reports,
             halt,
             reason,
@@ -156,8 +179,40 @@ impl<'a> Running<'a> {
             aborting: false,
             streaming: false,
         };
+        running.open_lanes().await?;
         running.show();
         Ok(running)
+    }
+
+    /// Opens the lanes that are to work and do not exist yet. A lane stays when there are fewer later: it ends what it
+    /// has and is given nothing more, so nothing that its row names is lost, and its own set goes on when it is needed again.
+    async fn open_lanes(&mut self) -> Result<(), Failure> {
+        while self.lanes.len() < self.active {
+            let number = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+            let applier = self.claim.applier(LaneId(number)).await?;
+            // Never full: no more than `window` transactions are in flight, and one mark.
+            let (work, queue) = mpsc::channel(self.config.window + 2);
+            let lane = Lane {
+                number,
+                applier,
+                work: queue,
+                reports: self.report.clone(),
+                mark: self.mark.subscribe(),
+                above: self.above.clone(),
+                halt: self.halt.clone(),
+                reason: self.reason.clone(),
+                gauge: self.gauge.clone(),
+                config: self.config.clone(),
+                turn: self.turn.clone(),
+            };
+            self.tasks.spawn(lane.run());
+            self.lanes.push(LaneHandle {
+                work,
+                transactions: 0,
+                rows: 0,
+            });
+        }
+        Ok(())
     }
 
     /// Ends the lanes: open transactions are rolled back, commits under way are waited for a while.
@@ -193,6 +248,10 @@ impl<'a> Running<'a> {
             ended = self.tasks.join_next() => Err(self.on_lane_ended(ended)),
             _ = self.tick.tick() => {
                 self.on_tick()?;
+                Ok(None)
+            }
+            () = looked(&mut self.climb) => {
+                self.on_look();
                 Ok(None)
             }
             value = other => Ok(Some(value)),
@@ -269,6 +328,28 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
+    /// Whether the lanes have as much to do as they can take, so that their number decides how fast it goes.
+    fn is_saturated(&self) -> bool {
+        let rows: usize = self.lanes.iter().map(|l| l.rows).sum();
+        rows >= self.active * self.config.batch_rows / 2
+            || self.in_flight.len() >= self.config.window / 2
+            || self.is_over_budget()
+    }
+
+    fn on_look(&mut self) {
+        let saturated = self.is_saturated();
+        let rows = self.counters.read().rows;
+        let Some(climb) = &mut self.climb else { return };
+        let done = rows.saturating_sub(std::mem::replace(&mut climb.rows, rows));
+        // What is seen while there is too little to do says nothing about the number of lanes.
+        if std::mem::replace(&mut climb.saturated, saturated) && saturated {
+            self.active = climb.climber.observe(Sample {
+                throughput: done as f64,
+                strain: Strain::None,
+            });
+        }
+    }
+
     /// Tells the lanes the watermark.
     fn publish(&self) {
         self.mark.send_replace(self.tracker.watermark().clone());
@@ -325,26 +406,40 @@ impl<'a> Running<'a> {
     }
 
     /// Gives a transaction to a lane; waits while it conflicts with several.
-    pub(super) async fn dispatch(&mut self, transaction: Transaction) -> Result<(), Halt> {
+    pub(super) async fn dispatch(&mut self, mut transaction: Transaction) -> Result<(), Halt> {
         let keys = self.keys.extract(&transaction.ops).map_err(|e| {
             Failure::from(e).context(format_args!("transaction ending at {}", transaction.end))
         })?;
+        self.open_lanes().await?;
         let lane = loop {
             match self.graph.place(&keys) {
-                Placement::Anywhere => {
-                    let least = (0u32..)
-                        .zip(&self.lanes)
-                        .min_by_key(|(_, l)| (l.rows, l.transactions));
-                    break least.map_or(0, |(number, _)| number);
-                }
-                Placement::Behind(lane) => break lane,
-                Placement::Wait => self.step().await?,
+                Placement::Anywhere => break self.free_lane(),
+                // A lane that is given up must come to its end.
+                Placement::Behind(lane) if (lane as usize) < self.active => break lane,
+                Placement::Behind(_) | Placement::Wait => self.step().await?,
             }
         };
+        transaction.previous = std::mem::replace(&mut self.latest, (lane, transaction.number)).1;
         self.graph.enter(&keys, lane);
         let rows = transaction.ops.len();
         self.note(transaction.number, lane, keys, rows);
         self.send(lane, LaneWork::Apply(transaction))
+    }
+
+    /// The lane for a transaction that conflicts with none.
+    ///
+    /// An idle one; or the last one for a while, because neighbours on one lane share statements, and their numbers are
+    /// one range of the checkpoint; or the one with the least work.
+    fn free_lane(&self) -> u32 {
+        let lanes = || (0u32..).zip(self.lanes.iter().take(self.active));
+        let Some((number, least)) = lanes().min_by_key(|(_, l)| (l.rows, l.transactions)) else {
+            return 0;
+        };
+        let (latest, _) = self.latest;
+        let near = lanes().nth(latest as usize).filter(|(_, lane)| {
+            least.transactions > 0 && lane.rows < least.rows + self.config.batch_rows / 4
+        });
+        near.map_or(number, |(latest, _)| latest)
     }
 
     fn note(&mut self, number: u64, lane: u32, keys: TransactionKeys, rows: usize) {
@@ -393,6 +488,16 @@ impl<'a> Running<'a> {
     /// Whether reading must pause.
     pub(super) fn is_over_budget(&self) -> bool {
         self.gauge.now() > self.config.memory_bytes && !self.in_flight.is_empty()
+    }
+}
+
+/// The end of the present interval of climbing; never where there is no climbing.
+async fn looked(climb: &mut Option<Climb>) {
+    match climb {
+        Some(climb) => {
+            climb.tick.tick().await;
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use oms_core::{Applier, Failure, LaneState, Row, RowOp};
 
 use super::{
-    batch::{self, Step},
-    fence::Fence,
+    batch::{self, Change, Step},
+    fence::{Fence, Opening},
     packet::{Expect, Origin, Packet},
     plan::{Plans, TablePlan},
     session::{Session, impossible},
@@ -46,14 +46,20 @@ impl MysqlApplier {
 
     async fn begin_with(&mut self, streamed: bool) -> Result<(), Failure> {
         self.leave(Stage::Idle)?;
+        self.bound(streamed).await?;
+        self.fence.begin(&mut self.session).await?;
+        self.stage = Stage::Open;
+        Ok(())
+    }
+
+    /// Sets the time bound of the next transaction.
+    async fn bound(&mut self, streamed: bool) -> Result<(), Failure> {
         if self.streamed != streamed
             && let Some(bound) = self.session.dialect().transaction_bound(streamed)
         {
             self.session.run(bound.as_bytes()).await?;
         }
         self.streamed = streamed;
-        self.fence.begin(&mut self.session).await?;
-        self.stage = Stage::Open;
         Ok(())
     }
 
@@ -68,8 +74,8 @@ impl MysqlApplier {
         }
     }
 
-    async fn execute(&mut self, ops: &[RowOp]) -> Result<(), Failure> {
-        let mut packet = Packet::new(&self.session);
+    async fn execute(&mut self, ops: &[RowOp], opening: Option<Opening>) -> Result<(), Failure> {
+        let mut packet = Packet::new(&self.session, opening);
         for table in batch::plan(ops, &self.plans)? {
             let plan = self.plans.get(table.table)?;
             for step in table.steps {
@@ -114,6 +120,7 @@ async fn execute_step(
             }
             Ok(())
         }
+        Step::Updates(changes) => updates(session, packet, plan, &changes).await,
         Step::Update {
             at,
             before,
@@ -133,6 +140,60 @@ async fn execute_step(
                 .await
         }
     }
+}
+
+/// Most sets of columns by which updates are put together; rows with further sets are changed one by one.
+const MOST_SETS: usize = 64;
+
+/// Updates that commute: those that change the same columns go together.
+async fn updates(
+    session: &mut Session,
+    packet: &mut Packet,
+    plan: &TablePlan,
+    changes: &[Change],
+) -> Result<(), Failure> {
+    let mut sets: Vec<(Vec<usize>, Vec<&Change>)> = Vec::new();
+    let mut alone: Vec<&Change> = Vec::new();
+    let mut columns = Vec::new();
+    for change in changes {
+        statement::changed_columns(plan, change, &mut columns);
+        if !statement::fits_together(plan, &columns, change) {
+            alone.push(change);
+            continue;
+        }
+        match sets.iter().position(|(known, _)| *known == columns) {
+            Some(at) => sets[at].1.push(change),
+            None if sets.len() < MOST_SETS => sets.push((columns.clone(), vec![change])),
+            None => alone.push(change),
+        }
+    }
+    let (most, constructors) = (
+        session.dialect().rows_per_update().max(1),
+        session.dialect().row_constructors(),
+    );
+    for (columns, members) in &sets {
+        for part in members.chunks(most) {
+            let together = match part {
+                [_] => None,
+                _ => statement::update_together(plan, columns, part.iter().copied(), constructors)?,
+            };
+            let Some(made) = together else {
+                alone.extend_from_slice(part);
+                continue;
+            };
+            let (first, last) = span(part.iter().map(|c| c.at));
+            let expect = Expect::Rows(part.len() as u64);
+            packet
+                .add(session, made, expect, origin(plan, "update", first, last))
+                .await?;
+        }
+    }
+    for change in alone {
+        let made = statement::update(plan, &change.before, &change.after)?;
+        let told = origin(plan, "update", change.at, change.at);
+        packet.add(session, made, Expect::Rows(1), told).await?;
+    }
+    Ok(())
 }
 
 async fn insert(
@@ -182,9 +243,18 @@ impl Applier for MysqlApplier {
         self.begin_with(true).await
     }
 
+    async fn begin_writing(&mut self, ops: &[RowOp]) -> Result<(), Failure> {
+        self.leave(Stage::Idle)?;
+        self.bound(false).await?;
+        let opening = self.fence.opening(&self.session);
+        self.execute(ops, Some(opening)).await?;
+        self.stage = Stage::Open;
+        Ok(())
+    }
+
     async fn write(&mut self, ops: &[RowOp]) -> Result<(), Failure> {
         self.leave(Stage::Open)?;
-        self.execute(ops).await?;
+        self.execute(ops, None).await?;
         self.stage = Stage::Open;
         Ok(())
     }

@@ -37,6 +37,12 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
     /// Most keys in the condition of one DELETE.
     fn keys_per_delete(&self) -> usize;
 
+    /// Most rows of one UPDATE that sets each row's values by its key. The server compares every row with half of the
+    /// keys on average.
+    fn rows_per_update(&self) -> usize {
+        50
+    }
+
     /// Most statements sent in one packet.
     fn statements_per_packet(&self) -> usize;
 

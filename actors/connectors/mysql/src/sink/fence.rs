@@ -10,7 +10,7 @@ use oms_core::{ApplyCheckpoint, ClaimNumber, ComponentId, Epoch, Failure, LaneSt
 use super::{
     literal,
     locker::Locker,
-    session::{Session, SqlError},
+    session::{Outcome, Session, SqlError},
 };
 
 /// Lane of the component's own row.
@@ -123,6 +123,25 @@ impl Fence {
         Ok(())
     }
 
+    /// What begins a transaction ahead of its first changes in one packet: [`Opening::STATEMENTS`] statements. Where the
+    /// row is no longer the holder's the last of them fails by itself (NULL for a NOT NULL column), so the server does not
+    /// come to the changes.
+    pub(crate) fn opening(&mut self, session: &Session) -> Opening {
+        self.turn += 1;
+        let Holder { epoch, claim, .. } = *self.holder;
+        let sql = format!(
+            "BEGIN;UPDATE {} SET turn=IF(epoch={epoch} AND claim={claim},{},NULL) WHERE component={} AND lane={};",
+            session.meta().fence(),
+            self.turn,
+            self.holder.component_literal(),
+            self.lane
+        );
+        Opening {
+            sql: sql.into_bytes(),
+            holder: self.holder.clone(),
+        }
+    }
+
     /// Commits, with the lane's state and a chunk's receipt if there are such.
     ///
     /// The statement before COMMIT fails by itself (NULL for a NOT NULL column) unless the row still
@@ -185,8 +204,42 @@ impl Fence {
             _ => Failure::new(
                 codes::apply::COMMIT_UNKNOWN,
                 format!("{component}: {}", error.failure.detail()),
-            ),
+            )
+            .lasting_for(error.failure.lasting()),
         }
+    }
+}
+
+/// The beginning of a transaction that travels with its first changes.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    sql: Vec<u8>,
+    holder: Arc<Holder>,
+}
+
+impl Opening {
+    /// How many statements it is.
+    pub(crate) const STATEMENTS: usize = 2;
+
+    /// Its statements, each with a semicolon behind it.
+    pub(crate) fn sql(&self) -> &[u8] {
+        &self.sql
+    }
+
+    /// Judges the outcomes of a packet that begins with it.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0004`.
+    pub(crate) fn verify(&self, outcomes: &[Outcome]) -> Result<(), Failure> {
+        match outcomes.get(Self::STATEMENTS - 1) {
+            Some(outcome) if outcome.affected == 1 => Ok(()),
+            _ => Err(self.holder.fenced()),
+        }
+    }
+
+    /// What an error of such a packet means, if it is one of the opening itself.
+    pub(crate) fn refusal(&self, error: &SqlError) -> Option<Failure> {
+        (error.at == Self::STATEMENTS - 1 && error.number == Some(1048)).then(|| self.holder.fenced())
     }
 }
 

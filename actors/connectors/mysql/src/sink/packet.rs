@@ -3,7 +3,8 @@
 use oms_core::{Failure, codes};
 
 use super::{
-    session::{Session, SqlError},
+    fence::Opening,
+    session::{Outcome, Session, SqlError},
     statement::Statement,
 };
 
@@ -55,6 +56,8 @@ struct Item {
 /// Collects statements and sends them in packets of bounded size.
 #[derive(Debug)]
 pub(crate) struct Packet {
+    /// Sent ahead of the first statement.
+    opening: Option<Opening>,
     sql: Vec<u8>,
     items: Vec<Item>,
     most_bytes: usize,
@@ -62,8 +65,10 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
-    pub(crate) fn new(session: &Session) -> Self {
+    /// A packet; with an opening its transaction has not begun yet.
+    pub(crate) fn new(session: &Session, opening: Option<Opening>) -> Self {
         Self {
+            opening,
             sql: SAVEPOINT.to_vec(),
             items: Vec::new(),
             most_bytes: session.dialect().bytes_per_insert(),
@@ -79,8 +84,10 @@ impl Packet {
         expect: Expect,
         origin: Origin,
     ) -> Result<(), Failure> {
-        if statement.relaxed || !statement.tail.is_empty() {
+        if statement.relaxed || !statement.tail.is_empty() || session.one_by_one && self.opening.is_some() {
             self.send(session).await?;
+        }
+        if statement.relaxed || !statement.tail.is_empty() {
             let outcome = session
                 .run_alone(&statement)
                 .await
@@ -106,34 +113,96 @@ impl Packet {
         Ok(())
     }
 
-    /// Sends what was collected and checks every outcome.
+    /// Sends what was collected and checks every outcome. Behind it the transaction has begun.
     pub(crate) async fn send(&mut self, session: &mut Session) -> Result<(), Failure> {
         let items = std::mem::take(&mut self.items);
-        let sql = std::mem::replace(&mut self.sql, SAVEPOINT.to_vec());
-        if items.len() <= 1 {
-            return one_by_one(session, &sql, &items).await;
-        }
-        let outcomes = match session.run_all(&sql, items.len() + 1).await {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                return Err(match error.at.checked_sub(1).and_then(|at| items.get(at)) {
-                    Some(item) => explain(error, &item.origin),
-                    None => error.into(),
-                });
-            }
+        let mut sql = std::mem::replace(&mut self.sql, SAVEPOINT.to_vec());
+        let Some(opening) = self.opening.take() else {
+            return match items.len() {
+                0 => Ok(()),
+                1 => one_by_one(session, &sql, &items).await,
+                _ => {
+                    let outcomes = session.run_all(&sql, items.len() + 1).await;
+                    let outcomes = match outcomes {
+                        Ok(outcomes) => outcomes,
+                        Err(error) => return Err(explain_one(session, error, (&sql, &items), 1).await),
+                    };
+                    judge(session, outcomes.get(1..).unwrap_or_default(), &sql, &items).await
+                }
+            };
         };
-        // Only the last statement's warnings can be read. If another warns, all are executed again
-        // one by one, and so is everything that follows on this connection.
-        if outcomes.iter().any(|o| o.warnings > 0) {
-            session.one_by_one = true;
-            session.run(b"ROLLBACK TO SAVEPOINT omsnode_packet").await?;
-            return one_by_one(session, &sql, &items).await;
+        // The savepoint comes behind the opening, and only where there is something to go back to.
+        let begin = if items.is_empty() { SAVEPOINT.len() } else { 0 };
+        let mut whole = opening.sql().to_vec();
+        whole.extend_from_slice(sql.get(begin..).unwrap_or_default());
+        if items.is_empty() {
+            whole.pop();
+            sql.clear();
         }
-        for (outcome, item) in outcomes.iter().skip(1).zip(&items) {
-            verify(outcome.affected, item.expect, &item.origin)?;
+        let ahead = Opening::STATEMENTS + usize::from(!items.is_empty());
+        match session.run_all(&whole, ahead + items.len()).await {
+            Ok(outcomes) => {
+                if let Err(fenced) = opening.verify(&outcomes) {
+                    session.run(b"ROLLBACK").await?;
+                    return Err(fenced);
+                }
+                judge(session, outcomes.get(ahead..).unwrap_or_default(), &sql, &items).await
+            }
+            Err(error) => {
+                if let Some(fenced) = opening.refusal(&error) {
+                    session.run(b"ROLLBACK").await?;
+                    return Err(fenced);
+                }
+                Err(explain_one(session, error, (&sql, &items), ahead).await)
+            }
         }
-        Ok(())
     }
+}
+
+/// Explains the error of a packet in which so many statements are ahead of the items.
+///
+/// The outcomes of the statements before the failed one are not known then, but a row that is there too many may follow
+/// from one that was missing before. One by one tells which was first.
+async fn explain_one(
+    session: &mut Session,
+    error: SqlError,
+    (sql, items): (&[u8], &[Item]),
+    ahead: usize,
+) -> Failure {
+    let Some(at) = error.at.checked_sub(ahead) else {
+        return error.into();
+    };
+    if error.number == Some(1062)
+        && at > 0
+        && session.run(b"ROLLBACK TO SAVEPOINT omsnode_packet").await.is_ok()
+        && let Err(first) = one_by_one(session, sql, items).await
+    {
+        return first;
+    }
+    match items.get(at) {
+        Some(item) => explain(error, &item.origin),
+        None => error.into(),
+    }
+}
+
+/// Checks the outcomes of items sent behind a savepoint.
+async fn judge(
+    session: &mut Session,
+    outcomes: &[Outcome],
+    sql: &[u8],
+    items: &[Item],
+) -> Result<(), Failure> {
+    // Only the last statement's warnings can be read. If another warns, all are executed again
+    // one by one, and so is everything that follows on this connection.
+    if outcomes.iter().any(|o| o.warnings > 0) {
+        session.one_by_one = true;
+        session.run(b"ROLLBACK TO SAVEPOINT omsnode_packet").await?;
+        return one_by_one(session, sql, items).await;
+    }
+    for (outcome, item) in outcomes.iter().zip(items) {
+        verify(outcome.affected, item.expect, &item.origin)?;
+    }
+    Ok(())
 }
 
 async fn one_by_one(session: &mut Session, sql: &[u8], items: &[Item]) -> Result<(), Failure> {

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use oms_core::{Column, ColumnType, Failure, Row, RowBuilder, TableName, TablePair, codes};
+use smallvec::SmallVec;
 
 use super::{charset::Decoder, dialect::Dialect, literal};
 use crate::connection::ServerInfo;
+
+/// The bytes that identify a row; most keys need no allocation.
+pub(crate) type KeyBytes = SmallVec<[u8; 40]>;
 
 /// A table pair with everything that its statements need.
 #[derive(Debug)]
@@ -17,8 +21,16 @@ pub(crate) struct TablePlan {
     pub(crate) columns: Vec<ColumnPlan>,
     /// Indexes into `columns`.
     pub(crate) key: Option<Vec<usize>>,
-    /// Rows may collide by something else than the key, so their order must be kept.
+    /// Rows may collide by something else than the key.
     pub(crate) other_unique_keys: bool,
+    /// Indexes into `columns`: those of unique keys other than the key.
+    pub(crate) unique_columns: Vec<usize>,
+    /// A unique key depends on something that is not written here, so it is not known which changes touch it.
+    pub(crate) opaque_unique_key: bool,
+    /// Keys whose bytes differ are different keys at the destination too.
+    pub(crate) exact_key: bool,
+    /// Whether rows may be found by a list of keys within an expression.
+    pub(crate) listed_key: bool,
     /// Number of the source's columns.
     pub(crate) source_columns: usize,
     /// Longest value of one statement.
@@ -39,6 +51,8 @@ pub(crate) struct ColumnPlan {
     /// ENUM and SET to the same: for each source member the number of the destination's member.
     pub(crate) members: Option<Vec<Option<u32>>>,
     pub(crate) negative_zero: bool,
+    /// All literals of its values are of one type, so that a CASE over them is of that type too.
+    pub(crate) uniform: bool,
 }
 
 /// How characters reach the server.
@@ -106,8 +120,23 @@ impl TablePlan {
             parts.sort_unstable();
             parts.len() == k.parts.len() && parts == key_columns
         };
+        let mut unique_columns = Vec::new();
+        let mut opaque_unique_key = false;
+        let others = pair.destination.keys.iter().filter(|k| !is_the_key(k));
+        for part in others.flat_map(|k| &k.parts) {
+            let written = |c: &oms_core::ColumnPair| Some(c.destination) == part.column;
+            match pair.columns.iter().position(written) {
+                Some(at) => unique_columns.push(at),
+                None => opaque_unique_key = true,
+            }
+        }
+        let key_plans = || pair.key.iter().flatten().filter_map(|i| columns.get(*i));
         Ok(Self {
             name,
+            unique_columns,
+            opaque_unique_key,
+            exact_key: key_plans().all(ColumnPlan::is_exact),
+            listed_key: pair.key.is_some() && key_plans().all(ColumnPlan::is_listed),
             target,
             columns,
             key: pair.key.clone(),
@@ -124,8 +153,8 @@ impl TablePlan {
     }
 
     /// The bytes that identify the row of an image; `None` when a part is absent.
-    pub(crate) fn key_of(&self, row: &Row) -> Option<Vec<u8>> {
-        let mut key = Vec::with_capacity(24);
+    pub(crate) fn key_of(&self, row: &Row) -> Option<KeyBytes> {
+        let mut key = KeyBytes::new();
         for column in self.key_plans() {
             let cell = row.cell(column.source);
             if row.get(column.source).is_absent() {
@@ -205,11 +234,38 @@ impl ColumnPlan {
             label: to.name.clone(),
             name,
             members: member_numbers(&from.ty, &to.ty),
+            uniform: is_uniform(&to.ty, &text),
             from: from.ty.clone(),
             to: to.ty.clone(),
             text,
             negative_zero,
         })
+    }
+
+    /// Whether values whose bytes differ are unequal at the destination.
+    fn is_exact(&self) -> bool {
+        use ColumnType as T;
+        match (&self.from, &self.to) {
+            (T::Integer { .. }, T::Integer { .. })
+            | (T::Date, T::Date)
+            | (T::Year, T::Year)
+            | (T::Bit { .. }, T::Bit { .. })
+            | (T::VarBinary { .. }, T::VarBinary { .. }) => true,
+            (T::DateTime { fraction: a }, T::DateTime { fraction: b })
+            | (T::Timestamp { fraction: a }, T::Timestamp { fraction: b })
+            | (T::Time { fraction: a }, T::Time { fraction: b }) => a <= b,
+            _ => false,
+        }
+    }
+
+    /// Whether comparing the column with its literals means the same wherever the comparison stands.
+    fn is_listed(&self) -> bool {
+        use ColumnType as T;
+        self.uniform
+            && !matches!(
+                self.to,
+                T::Float | T::Double | T::Bit { .. } | T::Enum { .. } | T::Set { .. }
+            )
     }
 
     /// Whether the server may set this column by itself when others change.
@@ -218,6 +274,29 @@ impl ColumnPlan {
             self.to,
             ColumnType::Timestamp { .. } | ColumnType::DateTime { .. }
         )
+    }
+}
+
+fn is_uniform(to: &ColumnType, text: &TextPath) -> bool {
+    use ColumnType as T;
+    match to {
+        T::Integer { .. }
+        | T::Bit { .. }
+        | T::Decimal { .. }
+        | T::Float
+        | T::Double
+        | T::Date
+        | T::DateTime { .. }
+        | T::Timestamp { .. }
+        | T::Time { .. }
+        | T::Enum { .. }
+        | T::Set { .. }
+        | T::Binary { .. }
+        | T::VarBinary { .. }
+        | T::Blob { .. } => true,
+        // Some literals of a set of their own beside others in UTF-8 would be joined in one set.
+        T::Char { .. } | T::VarChar { .. } | T::Text { .. } => !matches!(text, TextPath::Introducer(..)),
+        _ => false,
     }
 }
 

@@ -1,8 +1,9 @@
 //! Statements that write rows. Pure.
 
-use oms_core::{Failure, Row, codes};
+use oms_core::{ColumnType, Failure, Row, codes};
 
 use super::{
+    batch::Change,
     plan::{ColumnPlan, TablePlan},
     value::{self, Unfit},
 };
@@ -204,23 +205,21 @@ fn condition(sql: &mut Vec<u8>, plan: &TablePlan, before: &Row) -> Result<(), Fa
     Ok(())
 }
 
-/// `DELETE` of rows by key.
-pub(crate) fn delete_keys<'r>(
+/// The condition that finds rows by their keys.
+fn keys<'r>(
+    sql: &mut Vec<u8>,
     plan: &TablePlan,
     rows: impl Iterator<Item = &'r Row>,
     row_constructors: bool,
-) -> Result<Statement, Failure> {
-    let mut sql = b"DELETE FROM ".to_vec();
-    sql.extend_from_slice(&plan.target);
-    sql.extend_from_slice(b" WHERE ");
-    let keys: Vec<&ColumnPlan> = plan.key_plans().collect();
-    let list = keys.len() == 1 || row_constructors;
+) -> Result<(), Failure> {
+    let columns: Vec<&ColumnPlan> = plan.key_plans().collect();
+    let list = columns.len() == 1 || row_constructors;
     if list {
-        let open = keys.len() > 1;
+        let open = columns.len() > 1;
         if open {
             sql.push(b'(');
         }
-        for (i, column) in keys.iter().enumerate() {
+        for (i, column) in columns.iter().enumerate() {
             if i > 0 {
                 sql.push(b',');
             }
@@ -237,11 +236,11 @@ pub(crate) fn delete_keys<'r>(
             if open {
                 sql.push(b'(');
             }
-            for (i, column) in keys.iter().enumerate() {
+            for (i, column) in columns.iter().enumerate() {
                 if i > 0 {
                     sql.push(b',');
                 }
-                value::key_literal(&mut sql, column, row.get(column.source))
+                value::key_literal(sql, column, row.get(column.source))
                     .map_err(|e| unfit(plan, column, e))?;
             }
             if open {
@@ -255,10 +254,23 @@ pub(crate) fn delete_keys<'r>(
                 sql.extend_from_slice(b" OR ");
             }
             sql.push(b'(');
-            condition(&mut sql, plan, row)?;
+            condition(sql, plan, row)?;
             sql.push(b')');
         }
     }
+    Ok(())
+}
+
+/// `DELETE` of rows by key.
+pub(crate) fn delete_keys<'r>(
+    plan: &TablePlan,
+    rows: impl Iterator<Item = &'r Row>,
+    row_constructors: bool,
+) -> Result<Statement, Failure> {
+    let mut sql = b"DELETE FROM ".to_vec();
+    sql.extend_from_slice(&plan.target);
+    sql.extend_from_slice(b" WHERE ");
+    keys(&mut sql, plan, rows, row_constructors)?;
     Ok(Statement {
         sql,
         relaxed: false,
@@ -333,4 +345,105 @@ pub(crate) fn update(plan: &TablePlan, before: &Row, after: &Row) -> Result<Stat
         tail(plan, appends, &plan.overlay(before, after)?)?
     };
     Ok(Statement { sql, relaxed, tail })
+}
+
+/// Longest values, in bytes, of a row that is changed together with others.
+const MOST_BYTES_TOGETHER: usize = 2_048;
+
+/// Notes which columns an update changes, as indexes into the plan's.
+pub(crate) fn changed_columns(plan: &TablePlan, change: &Change, out: &mut Vec<usize>) {
+    out.clear();
+    for (at, column) in plan.columns.iter().enumerate() {
+        let new = change.after.cell(column.source);
+        if new != change.before.cell(column.source) && !change.after.get(column.source).is_absent() {
+            out.push(at);
+        }
+    }
+}
+
+/// Whether an update of these columns may be put into [`update_together`].
+pub(crate) fn fits_together(plan: &TablePlan, columns: &[usize], change: &Change) -> bool {
+    let mut bytes = 0;
+    let uniform = columns.iter().all(|at| {
+        plan.columns.get(*at).is_some_and(|column| {
+            bytes += change.after.cell(column.source).len();
+            column.uniform
+        })
+    });
+    plan.listed_key && uniform && bytes <= MOST_BYTES_TOGETHER
+}
+
+/// One `UPDATE` of several rows in which the same columns change; keys do not. It finds as many rows as there are
+/// changes if each finds one, because keys are unique. `None`: some value needs a statement of its own.
+///
+/// # Errors
+/// `OMS-DST-0008`.
+pub(crate) fn update_together<'c>(
+    plan: &TablePlan,
+    columns: &[usize],
+    changes: impl Iterator<Item = &'c Change> + Clone,
+    row_constructors: bool,
+) -> Result<Option<Statement>, Failure> {
+    let mut sql = b"UPDATE ".to_vec();
+    sql.extend_from_slice(&plan.target);
+    sql.extend_from_slice(b" SET ");
+    let mut set = 0usize;
+    // Which number can be compared without its column's name in front of each.
+    let number = match plan.key.as_deref() {
+        Some([only]) => plan
+            .columns
+            .get(*only)
+            .filter(|c| matches!(c.to, ColumnType::Integer { .. })),
+        _ => None,
+    };
+    for (at, column) in plan.columns.iter().enumerate() {
+        let changes_here = columns.binary_search(&at).is_ok();
+        if !changes_here && !column.is_time() {
+            continue;
+        }
+        if set > 0 {
+            sql.push(b',');
+        }
+        set += 1;
+        sql.extend_from_slice(&column.name);
+        sql.push(b'=');
+        if !changes_here {
+            sql.extend_from_slice(&column.name);
+            continue;
+        }
+        sql.extend_from_slice(b"CASE");
+        if let Some(key) = number {
+            sql.push(b' ');
+            sql.extend_from_slice(&key.name);
+        }
+        for change in changes.clone() {
+            sql.extend_from_slice(b" WHEN ");
+            match number {
+                Some(key) => value::key_literal(&mut sql, key, change.before.get(key.source))
+                    .map_err(|e| unfit(plan, key, e))?,
+                None => condition(&mut sql, plan, &change.before)?,
+            }
+            sql.extend_from_slice(b" THEN ");
+            let relaxed = value::write(&mut sql, column, change.after.get(column.source))
+                .map_err(|e| unfit(plan, column, e))?;
+            if relaxed {
+                return Ok(None);
+            }
+        }
+        sql.extend_from_slice(b" END");
+    }
+    if set == 0
+        && let Some(column) = plan.columns.first()
+    {
+        sql.extend_from_slice(&column.name);
+        sql.push(b'=');
+        sql.extend_from_slice(&column.name);
+    }
+    sql.extend_from_slice(b" WHERE ");
+    keys(&mut sql, plan, changes.map(|c| &c.before), row_constructors)?;
+    Ok(Some(Statement {
+        sql,
+        relaxed: false,
+        tail: Vec::new(),
+    }))
 }

@@ -12,6 +12,7 @@
 
 mod change;
 mod checkpoint;
+mod digest;
 mod error;
 mod gtid;
 mod name;
@@ -31,6 +32,7 @@ mod value;
 
 pub use change::{LogEvent, RowChange, TableMap};
 pub use checkpoint::{AppliedSet, ApplyCheckpoint, LaneState, Watermark};
+pub use digest::{ChunkDigest, DigestColumn, DigestForm};
 pub use error::Failure;
 pub use gtid::{GtidParseError, MariaDbGtidPosition, MysqlGtidSet};
 pub use name::{ObjectKind, ObjectName, TableName};

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, LogEvent, Position, Row, TableMap, TableName, TableSchema};
+use crate::{
+    ChunkDigest, DigestColumn, Failure, LogEvent, Position, Row, TableMap, TableName, TableSchema,
+};
 
 /// A database that rows are read from. Cheap to share; every method may be called at any time and
 /// from many places at once.
@@ -189,6 +191,18 @@ pub trait SnapshotReader: Send {
         range: &ChunkRange,
         order: KeyOrder,
     ) -> Result<(), Failure>;
+
+    /// Lets the server digest the rows of a chunk as they are committed now, in key order. `None`: this server
+    /// cannot, or not this chunk, or what it said is not certain; nothing is known then.
+    async fn digest_chunk(
+        &mut self,
+        table: &TableSchema,
+        range: &ChunkRange,
+        columns: &[DigestColumn],
+    ) -> Result<Option<ChunkDigest>, Failure> {
+        let _ = (table, range, columns);
+        Ok(None)
+    }
 
     /// Starts reading the rows with these keys (rows of the key's columns), in any order.
     async fn read_keys(&mut self, table: Arc<TableSchema>, keys: &[Row]) -> Result<(), Failure>;

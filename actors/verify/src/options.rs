@@ -62,6 +62,8 @@ pub struct VerifyOptions {
     pub workers: usize,
     /// Rows of a chunk.
     pub chunk_rows: u64,
+    /// Rows of a chunk with different digests that are read at once; more are divided and digested again.
+    pub undivided_rows: u64,
     /// Keys that are looked up together.
     pub lookup_keys: usize,
     /// Bytes of rows that all workers together hold, apart from the largest row of each.
@@ -89,6 +91,7 @@ impl Default for VerifyOptions {
         Self {
             workers: Preset::default().workers(),
             chunk_rows: 10_000,
+            undivided_rows: 1_500,
             lookup_keys: 400,
             memory_bytes: 64 << 20,
             max_differences: 10_000,

@@ -92,6 +92,20 @@ impl KeyRule {
         self.order.is_some()
     }
 
+    /// Whether a range of keys holds equal rows on both sides, as far as their rows are equal: by our order, or by
+    /// collations of the same name, which servers of one kind order alike. A wrong guess costs time only.
+    pub(crate) fn has_common_ranges(&self) -> bool {
+        let common = |rule: &ColumnRule| {
+            let by_name = || {
+                rule.form == Form::Same
+                    && rule.source_type.collation().is_some()
+                    && rule.source_type.collation() == rule.destination_type.collation()
+            };
+            key_order::common(rule).is_some() || by_name()
+        };
+        self.columns.iter().all(common)
+    }
+
     /// The definition for reading chunks and for keys of this side.
     pub(crate) fn scan_view(&self, side: Side) -> &Arc<TableSchema> {
         &self.scan[slot(side)]

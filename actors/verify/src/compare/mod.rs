@@ -2,6 +2,7 @@
 
 mod charsets;
 mod column_rule;
+mod digest_plan;
 mod json;
 mod key_order;
 mod key_rule;

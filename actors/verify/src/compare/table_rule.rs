@@ -8,6 +8,7 @@ use ring::digest;
 use super::{
     charsets::Charsets,
     column_rule::{ColumnRule, Form, form, text_charset},
+    digest_plan::DigestPlan,
     key_rule::KeyRule,
 };
 use crate::{Side, VerifyError};
@@ -22,6 +23,8 @@ pub(crate) struct TableRule {
     pub(crate) columns: Vec<ColumnRule>,
     /// `None`: rows are a multiset.
     pub(crate) key: Option<KeyRule>,
+    /// `None`: rows must be read to be compared.
+    pub(crate) digests: Option<DigestPlan>,
     pub(crate) charsets: Arc<dyn Charsets>,
 }
 
@@ -100,10 +103,12 @@ impl TableRule {
                 KeyRule::new(&pair, rules, both_ways)?
             }
         };
+        let digests = DigestPlan::new(&pair, &columns);
         Ok(Self {
             pair,
             columns,
             key,
+            digests,
             charsets,
         })
     }

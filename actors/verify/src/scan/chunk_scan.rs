@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use oms_core::{KeyOrder, Row};
+use oms_core::{ChunkRange, KeyOrder, Row};
 
 use super::{
-    NextChunk, Pace, Readers,
+    Digesting, NextChunk, Pace, Readers,
     fetch::{Fetch, Wanted},
     readers::RowStream,
 };
@@ -35,51 +35,211 @@ pub(crate) enum Scanned {
     Disordered,
 }
 
-/// Compares a chunk. `merge`: both sides by range, else the rows of the chunk's side by key at the
-/// other side.
-pub(crate) async fn scan(
-    rule: &TableRule,
-    key: &KeyRule,
-    options: &VerifyOptions,
-    pace: &Pace,
-    readers: &mut Readers,
-    chunk: &NextChunk,
-    merge: bool,
-) -> Result<Scanned, VerifyError> {
-    let scan = ChunkScan {
-        rule,
-        key,
-        options,
-        pace,
-    };
-    if merge {
-        scan.merge(readers, chunk).await
-    } else {
-        scan.look_up(readers, chunk).await.map(Scanned::Done)
-    }
+/// How the rows of a chunk are compared when digests do not tell that they are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Both sides are read by range.
+    Merge,
+    /// The rows of the chunk's side are looked up by key at the other side.
+    LookUp,
+    /// Both sides' rows of the range are looked up at the other side. Only asked for when digests are planned.
+    LookUpBoth,
 }
 
-struct ChunkScan<'s> {
-    rule: &'s TableRule,
-    key: &'s KeyRule,
-    options: &'s VerifyOptions,
-    pace: &'s Pace,
+/// Into how many parts a chunk with different digests is divided.
+const PARTS: u64 = 8;
+
+/// What digests tell.
+enum Told {
+    /// This many rows, and all equal.
+    Equal(u64),
+    /// Something differs, by content or by order. The source has this many rows.
+    Different(u64),
+    /// Nothing.
+    Unknown,
+}
+
+/// Compares chunks of a table.
+pub(crate) struct ChunkScan<'s> {
+    pub(crate) rule: &'s TableRule,
+    pub(crate) key: &'s KeyRule,
+    pub(crate) options: &'s VerifyOptions,
+    pub(crate) pace: &'s Pace,
+    pub(crate) digesting: &'s Digesting,
 }
 
 impl ChunkScan<'_> {
-    async fn merge(&self, readers: &mut Readers, chunk: &NextChunk) -> Result<Scanned, VerifyError> {
-        let range = &chunk.range;
-        let mut at_destination = range.clone();
-        for bound in [&mut at_destination.after, &mut at_destination.through] {
+    /// Compares a chunk.
+    pub(crate) async fn run(
+        &self,
+        readers: &mut Readers,
+        chunk: &NextChunk,
+        way: Way,
+    ) -> Result<Scanned, VerifyError> {
+        let mut outcome = ChunkOutcome::default();
+        let ordered = match way {
+            Way::LookUp => {
+                self.look_up(readers, chunk.side, &chunk.range, &mut outcome)
+                    .await?;
+                true
+            }
+            Way::Merge => {
+                self.merge_what_differs(readers, &chunk.range, &mut outcome)
+                    .await?
+            }
+            Way::LookUpBoth => {
+                self.look_up_what_differs(readers, &chunk.range, &mut outcome)
+                    .await?
+            }
+        };
+        Ok(if ordered {
+            Scanned::Done(outcome)
+        } else {
+            Scanned::Disordered
+        })
+    }
+
+    /// The range as the other side has it; `None`: it cannot have it.
+    fn at_destination(&self, range: &ChunkRange) -> Result<Option<ChunkRange>, VerifyError> {
+        let mut converted = range.clone();
+        for bound in [&mut converted.after, &mut converted.through] {
             let Some(key) = bound.take() else { continue };
             match self
                 .key
                 .convert(Side::Source, &key, self.rule.charsets.as_ref())?
             {
-                Some(converted) => *bound = Some(converted),
-                None => return Ok(Scanned::Disordered),
+                Some(there) => *bound = Some(there),
+                None => return Ok(None),
             }
         }
+        Ok(Some(converted))
+    }
+
+    /// Lets both servers digest the range, at the same time.
+    async fn digests(&self, readers: &mut Readers, range: &ChunkRange) -> Result<Told, VerifyError> {
+        let (Some(plan), Some(there)) = (&self.rule.digests, self.at_destination(range)?) else {
+            return Ok(Told::Unknown);
+        };
+        let (source, destination) = futures::try_join!(
+            readers.source.digest_chunk(
+                self.key.scan_view(Side::Source),
+                range,
+                plan.columns(Side::Source)
+            ),
+            readers.destination.digest_chunk(
+                self.key.scan_view(Side::Destination),
+                &there,
+                plan.columns(Side::Destination)
+            ),
+        )?;
+        let (Some(a), Some(b)) = (source, destination) else {
+            return Ok(Told::Unknown);
+        };
+        // The servers read as many bytes as if the rows had been fetched.
+        let estimated = self.rule.pair.source.estimated_bytes / self.rule.pair.source.estimated_rows.max(1);
+        let rows = a.rows + b.rows;
+        self.pace.digested(rows, rows.saturating_mul(estimated)).await;
+        Ok(if a == b {
+            Told::Equal(a.rows)
+        } else {
+            Told::Different(a.rows)
+        })
+    }
+
+    /// `false`: the servers do not order keys as we believed.
+    async fn merge_what_differs(
+        &self,
+        readers: &mut Readers,
+        range: &ChunkRange,
+        outcome: &mut ChunkOutcome,
+    ) -> Result<bool, VerifyError> {
+        let rows = match self.told(readers, range).await? {
+            Told::Equal(rows) => {
+                outcome.rows += rows;
+                return Ok(true);
+            }
+            Told::Different(rows) if rows > self.options.undivided_rows => rows,
+            Told::Different(_) | Told::Unknown => return self.merge(readers, range, outcome).await,
+        };
+        let part = rows.div_ceil(PARTS);
+        let mut after = range.after.clone();
+        loop {
+            let view = self.key.scan_view(Side::Source);
+            let end = readers.source.chunk_end(view, after.as_ref(), part).await?;
+            let through = match (end, &range.through) {
+                (None, last) => last.clone(),
+                (Some(end), None) => Some(end),
+                (Some(end), Some(last)) => match self.key.compare(&end, last) {
+                    Some(Ordering::Less) => Some(end),
+                    Some(_) => Some(last.clone()),
+                    None => return Ok(false),
+                },
+            };
+            let is_last = through == range.through;
+            let divided = ChunkRange {
+                after,
+                through: through.clone(),
+            };
+            match self.digests(readers, &divided).await? {
+                Told::Equal(rows) => outcome.rows += rows,
+                Told::Different(_) | Told::Unknown => {
+                    if !self.merge(readers, &divided, outcome).await? {
+                        return Ok(false);
+                    }
+                }
+            }
+            if is_last {
+                return Ok(true);
+            }
+            after = through;
+        }
+    }
+
+    /// `false`: a bound means nothing at the destination.
+    async fn look_up_what_differs(
+        &self,
+        readers: &mut Readers,
+        range: &ChunkRange,
+        outcome: &mut ChunkOutcome,
+    ) -> Result<bool, VerifyError> {
+        if let Told::Equal(rows) = self.told(readers, range).await? {
+            outcome.rows += rows;
+            return Ok(true);
+        }
+        self.look_up(readers, Side::Source, range, outcome).await?;
+        if self.options.ignore_destination_only {
+            return Ok(true);
+        }
+        let Some(there) = self.at_destination(range)? else {
+            return Ok(false);
+        };
+        self.look_up(readers, Side::Destination, &there, outcome).await?;
+        Ok(true)
+    }
+
+    /// What digests tell, if they are worth while.
+    async fn told(&self, readers: &mut Readers, range: &ChunkRange) -> Result<Told, VerifyError> {
+        if self.rule.digests.is_none() || !self.digesting.is_wanted() {
+            return Ok(Told::Unknown);
+        }
+        let told = self.digests(readers, range).await?;
+        match told {
+            Told::Equal(_) => self.digesting.equal(),
+            Told::Different(_) | Told::Unknown => self.digesting.missed(),
+        }
+        Ok(told)
+    }
+
+    /// Reads both sides by range. `false`: keys do not come in the order that we believed.
+    async fn merge(
+        &self,
+        readers: &mut Readers,
+        range: &ChunkRange,
+        outcome: &mut ChunkOutcome,
+    ) -> Result<bool, VerifyError> {
+        let Some(at_destination) = self.at_destination(range)? else {
+            return Ok(false);
+        };
         let (source_view, destination_view) = (
             self.key.scan_view(Side::Source).clone(),
             self.key.scan_view(Side::Destination).clone(),
@@ -104,7 +264,6 @@ impl ChunkScan<'_> {
             Ascending::new(self.key, &at_destination),
         ];
         let [left_order, right_order] = &mut order;
-        let mut outcome = ChunkOutcome::default();
         let (mut left_key, mut right_key): (Option<Row>, Option<Row>) = (None, None);
         loop {
             futures::try_join!(left.fill(), right.fill())?;
@@ -113,7 +272,7 @@ impl ChunkScan<'_> {
             {
                 let key = self.key.key_of(Side::Source, row)?;
                 if !left_order.accept(&key) {
-                    return Ok(Scanned::Disordered);
+                    return Ok(false);
                 }
                 left_key = Some(key);
             }
@@ -122,7 +281,7 @@ impl ChunkScan<'_> {
             {
                 let key = self.key.key_of(Side::Destination, row)?;
                 if !right_order.accept(&key) {
-                    return Ok(Scanned::Disordered);
+                    return Ok(false);
                 }
                 right_key = Some(key);
             }
@@ -132,7 +291,7 @@ impl ChunkScan<'_> {
                 (None, Some(_)) => Ordering::Greater,
                 (Some(a), Some(b)) => match self.key.compare(a, b) {
                     Some(order) => order,
-                    None => return Ok(Scanned::Disordered),
+                    None => return Ok(false),
                 },
             };
             match which {
@@ -174,22 +333,26 @@ impl ChunkScan<'_> {
                 }
             }
         }
-        outcome.bytes = left.bytes + right.bytes;
-        Ok(Scanned::Done(outcome))
+        outcome.bytes += left.bytes + right.bytes;
+        Ok(true)
     }
 
     /// Rows of the source are compared with what the destination finds; rows of the destination
     /// only need to have a row at the source, because those were compared from there.
-    async fn look_up(&self, readers: &mut Readers, chunk: &NextChunk) -> Result<ChunkOutcome, VerifyError> {
-        let side = chunk.side;
+    async fn look_up(
+        &self,
+        readers: &mut Readers,
+        side: Side,
+        range: &ChunkRange,
+        outcome: &mut ChunkOutcome,
+    ) -> Result<(), VerifyError> {
         let (near, far) = match side {
             Side::Source => (readers.source.as_mut(), readers.destination.as_mut()),
             Side::Destination => (readers.destination.as_mut(), readers.source.as_mut()),
         };
-        near.read_chunk(self.key.scan_view(side).clone(), &chunk.range, KeyOrder::Any)
+        near.read_chunk(self.key.scan_view(side).clone(), range, KeyOrder::Any)
             .await?;
         let mut rows = RowStream::new(near, self.rule, side, self.pace, self.options.batch_bytes());
-        let mut outcome = ChunkOutcome::default();
         let mut scratch = Vec::new();
         let mut pending: Vec<(Row, RowDigest)> = Vec::new();
         loop {
@@ -199,14 +362,14 @@ impl ChunkScan<'_> {
                 pending.push((key, self.rule.digest(side, row, &mut scratch)));
             }
             if pending.len() >= self.options.lookup_keys.max(1) || (row.is_none() && !pending.is_empty()) {
-                self.look_up_some(far, side, &mut pending, &mut outcome).await?;
+                self.look_up_some(far, side, &mut pending, outcome).await?;
             }
             if row.is_none() {
                 break;
             }
         }
-        outcome.bytes = rows.bytes;
-        Ok(outcome)
+        outcome.bytes += rows.bytes;
+        Ok(())
     }
 
     async fn look_up_some(

@@ -40,6 +40,17 @@ impl Pace {
     /// Counts a batch and waits until it fits the rate.
     pub(crate) async fn took(&self, rows: u64, bytes: u64) {
         self.counters().add_rows(rows, bytes);
+        self.wait(rows, bytes).await;
+    }
+
+    /// Counts rows that servers digested and waits until they, with about these bytes, fit the rate. The bytes are
+    /// no bytes read: they never left the servers.
+    pub(crate) async fn digested(&self, rows: u64, bytes: u64) {
+        self.counters().add_rows(rows, 0);
+        self.wait(rows, bytes).await;
+    }
+
+    async fn wait(&self, rows: u64, bytes: u64) {
         let cost = |amount: u64, rate: Option<u64>| match rate {
             Some(rate) => Duration::from_secs_f64(amount as f64 / rate.max(1) as f64),
             None => Duration::ZERO,

@@ -36,6 +36,7 @@ struct Inner {
     /// Accesses until readers begin to fail.
     fail_in: Option<u64>,
     accesses: u64,
+    digests: bool,
 }
 
 impl World {
@@ -57,6 +58,7 @@ impl World {
             queue: VecDeque::new(),
             fail_in: None,
             accesses: 0,
+            digests: true,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -77,6 +79,15 @@ impl World {
     /// Readers fail, as if the connection broke, after so many accesses; `None`: never.
     pub fn fail_after(&self, accesses: Option<u64>) {
         self.lock().fail_in = accesses;
+    }
+
+    /// Whether the servers can digest; they can unless told otherwise.
+    pub fn set_digests(&self, able: bool) {
+        self.lock().digests = able;
+    }
+
+    pub(super) fn can_digest(&self) -> bool {
+        self.lock().digests
     }
 
     /// Accesses of all readers so far.

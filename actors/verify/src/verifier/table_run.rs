@@ -14,8 +14,8 @@ use crate::{
     progress::TableCell,
     results::{DoneChunk, Journal, JournalState, Recorder},
     scan::{
-        ChunkOutcome, Cursor, NextChunk, Pace, Plan, Readers, Recheck, Rounds, Scanned, compare_multisets,
-        scan,
+        ChunkOutcome, ChunkScan, Cursor, Digesting, NextChunk, Pace, Plan, Readers, Recheck, Rounds, Scanned,
+        Way, compare_multisets,
     },
 };
 
@@ -24,6 +24,8 @@ use crate::{
 enum Mode {
     /// Both sides by ranges of the key.
     Merge,
+    /// Ranges that the servers' digests do not tell equal: rows of each side by key at the other.
+    Digests,
     /// Rows of one side by key at the other.
     LookUp,
     /// As multisets.
@@ -41,6 +43,7 @@ pub(super) struct TableRun {
     pub(super) cell: Arc<TableCell>,
     pace: Arc<Pace>,
     recorded: Option<Vec<DifferenceKey>>,
+    digesting: Digesting,
     /// Held while a chunk is planned, and while candidates are re-checked in the middle of a scan.
     cursor: tokio::sync::Mutex<Cursor>,
     /// Locked before `inner`. Held while an entry is made, so that what is in memory and what is noted
@@ -85,6 +88,7 @@ impl TableRun {
             (_, None) => Mode::Multiset,
             (Some(_), Some(_)) => Mode::Recorded,
             (None, Some(key)) if key.is_ordered() => Mode::Merge,
+            (None, Some(key)) if key.has_common_ranges() && rule.digests.is_some() => Mode::Digests,
             (None, Some(_)) => Mode::LookUp,
         };
         let run = Self {
@@ -95,6 +99,7 @@ impl TableRun {
             cell,
             pace,
             recorded,
+            digesting: Digesting::default(),
             cursor: tokio::sync::Mutex::new(Cursor::exhausted()),
             journal: tokio::sync::Mutex::new(None),
             inner: Mutex::new(Inner {
@@ -229,18 +234,19 @@ impl TableRun {
             };
             (chunk, mode, attempt)
         };
-        let merge = mode == Mode::Merge;
-        let outcome = match scan(
-            &self.rule,
+        let way = match mode {
+            Mode::Merge => Way::Merge,
+            Mode::Digests => Way::LookUpBoth,
+            Mode::LookUp | Mode::Multiset | Mode::Recorded => Way::LookUp,
+        };
+        let scan = ChunkScan {
+            rule: &self.rule,
             key,
-            &self.plan.options,
-            &self.pace,
-            readers,
-            &chunk,
-            merge,
-        )
-        .await?
-        {
+            options: &self.plan.options,
+            pace: &self.pace,
+            digesting: &self.digesting,
+        };
+        let outcome = match scan.run(readers, &chunk, way).await? {
             Scanned::Done(outcome) => outcome,
             Scanned::Disordered => {
                 self.start_over(attempt).await?;

@@ -300,6 +300,7 @@ impl Setup {
         let options = VerifyOptions {
             workers: 3,
             chunk_rows: 20,
+            undivided_rows: 5,
             lookup_keys: 9,
             recheck_rounds: 3,
             ..VerifyOptions::default()

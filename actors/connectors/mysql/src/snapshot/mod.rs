@@ -4,6 +4,7 @@ mod by_engine;
 mod by_gtid;
 mod cell;
 mod consistent;
+mod digest;
 mod engine_list;
 mod gap;
 mod literal;

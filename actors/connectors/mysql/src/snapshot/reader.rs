@@ -5,11 +5,11 @@ use std::{collections::VecDeque, sync::Arc};
 use async_trait::async_trait;
 use mysql_async::{BinaryProtocol, Conn, Error, QueryResult, Statement, prelude::Queryable};
 use oms_core::{
-    ChunkRange, Column, Failure, KeyOrder, Position, Row, RowBatch, RowBuilder, SnapshotReader, Source,
-    TableName, TableRead, TableSchema, codes,
+    ChunkDigest, ChunkRange, Column, DigestColumn, Failure, KeyOrder, Position, Row, RowBatch, RowBuilder,
+    SnapshotReader, Source, TableName, TableRead, TableSchema, codes,
 };
 
-use super::{cell, consistent, statement};
+use super::{cell, consistent, digest, statement};
 use crate::connection::{Endpoint, Flavor, Side, connect, failure};
 
 /// Reads rows over one connection, by prepared statements, because only the binary protocol carries
@@ -30,6 +30,8 @@ pub struct MysqlSnapshotReader {
     /// For the position of consistent snapshots; a destination has none.
     source: Option<Arc<dyn Source>>,
     builder: RowBuilder,
+    /// Whether the connection's server digests as it should; `None`: not tried yet.
+    digests: Option<bool>,
 }
 
 /// What was started.
@@ -59,6 +61,7 @@ impl MysqlSnapshotReader {
             consistent: false,
             source,
             builder: RowBuilder::new(),
+            digests: None,
         };
         reader.conn().await?;
         Ok(reader)
@@ -74,6 +77,8 @@ impl MysqlSnapshotReader {
             let mut conn = connect(&self.endpoint, self.side).await?;
             self.flavor = prepare(&mut conn).await.map_err(|e| failure(e, self.side))?;
             self.conn = Some(conn);
+            // Another server may answer at the same address.
+            self.digests = None;
         }
         match &mut self.conn {
             Some(conn) => Ok(conn),
@@ -251,6 +256,39 @@ impl SnapshotReader for MysqlSnapshotReader {
     ) -> Result<(), Failure> {
         let sql = statement::chunk(&table, range, order, self.flavor)?;
         self.start(table, vec![sql]).await
+    }
+
+    async fn digest_chunk(
+        &mut self,
+        table: &TableSchema,
+        range: &ChunkRange,
+        columns: &[DigestColumn],
+    ) -> Result<Option<ChunkDigest>, Failure> {
+        self.stop_reading().await?;
+        let (side, known) = (self.side, self.digests);
+        self.conn().await?;
+        let flavor = self.flavor;
+        let Some(sql) = digest::statement(table, range, columns, flavor)? else {
+            return Ok(None);
+        };
+        let conn = self.conn().await?;
+        let able = match known {
+            Some(able) => able,
+            None => digest::is_right(conn).await.map_err(|e| failure(e, side))?,
+        };
+        let found = match able {
+            true => digest::ask(conn, sql).await,
+            false => Ok(None),
+        };
+        self.digests = Some(able);
+        match found {
+            // A server that refuses the statement may still give the rows; if not, reading them says why.
+            Err(Error::Server(e)) => {
+                tracing::debug!(errno = e.code, table = %table.name, "a chunk was not digested");
+                Ok(None)
+            }
+            other => other.map_err(|e| self.fail(e).context(&table.name)),
+        }
     }
 
     async fn read_keys(&mut self, table: Arc<TableSchema>, keys: &[Row]) -> Result<(), Failure> {

@@ -110,6 +110,31 @@ fn beyond(key: &KeyColumns<'_>, bound: &Row, operator: char, last_equal: bool) -
     Ok(condition)
 }
 
+/// Index and condition of a chunk.
+fn within(
+    key: &KeyColumns<'_>,
+    range: &ChunkRange,
+    ordered: bool,
+    flavor: Flavor,
+) -> Result<String, Failure> {
+    let mut conditions = Vec::new();
+    if let Some(after) = &range.after {
+        conditions.push(format!("({})", beyond(key, after, '>', false)?));
+    }
+    if let Some(through) = &range.through {
+        conditions.push(format!("({})", beyond(key, through, '<', true)?));
+    }
+    let mut sql = String::new();
+    if !conditions.is_empty() || ordered {
+        sql.push_str(&force(key, flavor));
+    }
+    if !conditions.is_empty() {
+        sql.push_str(" WHERE ");
+        sql.push_str(&conditions.join(" AND "));
+    }
+    Ok(sql)
+}
+
 /// The rows of a chunk.
 pub(super) fn chunk(
     table: &TableSchema,
@@ -118,25 +143,25 @@ pub(super) fn chunk(
     flavor: Flavor,
 ) -> Result<String, Failure> {
     let key = key(table)?;
-    let mut conditions = Vec::new();
-    if let Some(after) = &range.after {
-        conditions.push(format!("({})", beyond(&key, after, '>', false)?));
-    }
-    if let Some(through) = &range.through {
-        conditions.push(format!("({})", beyond(&key, through, '<', true)?));
-    }
+    let ordered = order == KeyOrder::Ordered;
     let mut sql = format!("SELECT {} FROM {}", all_columns(table), table.name);
-    if !conditions.is_empty() || order == KeyOrder::Ordered {
-        sql.push_str(&force(&key, flavor));
-    }
-    if !conditions.is_empty() {
-        sql.push_str(" WHERE ");
-        sql.push_str(&conditions.join(" AND "));
-    }
-    if order == KeyOrder::Ordered {
+    sql.push_str(&within(&key, range, ordered, flavor)?);
+    if ordered {
         sql.push_str(&order_by(&key));
     }
     Ok(sql)
+}
+
+/// Aggregates over the rows of a chunk, read along the key.
+pub(super) fn aggregate(
+    table: &TableSchema,
+    range: &ChunkRange,
+    aggregates: &str,
+    flavor: Flavor,
+) -> Result<String, Failure> {
+    let key = key(table)?;
+    let within = within(&key, range, true, flavor)?;
+    Ok(format!("SELECT {aggregates} FROM {}{within}", table.name))
 }
 
 /// The key at the end of a chunk, and the columns that are selected.

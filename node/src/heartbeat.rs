@@ -261,7 +261,8 @@ impl Heart {
             let changed = known != Some(now);
             known = Some(now);
             let leads = now.0 == Some(self.metadata.node_id());
-            if !leads && self.is_removed_here() {
+            // As long as it votes the others may need it, to agree that it does not any more.
+            if !leads && self.is_removed_here() && !self.votes_here() {
                 self.end(&self.removed());
                 return;
             }
@@ -418,6 +419,12 @@ impl Heart {
         let me = self.metadata.node_id();
         let state = self.metadata.state();
         state.is_ok_and(|s| s.node(me).is_some_and(|n| n.state() == NodeState::Removed))
+    }
+
+    /// Whether consensus still counts this node's vote, as far as it knows.
+    fn votes_here(&self) -> bool {
+        let metrics = self.metadata.metrics();
+        metrics.voters.contains(&metrics.node_id)
     }
 
     fn removed(&self) -> Failure {

@@ -148,9 +148,11 @@ impl Metadata {
     pub(crate) fn members(&self) -> Members {
         let metrics = self.raft.metrics();
         let learners = metrics.members.keys().copied();
+        let mut sets = metrics.voter_sets;
         Members {
             learners: learners.filter(|id| !metrics.voters.contains(id)).collect(),
-            voters: metrics.voters,
+            voters: sets.pop().unwrap_or_default(),
+            former: sets,
         }
     }
 

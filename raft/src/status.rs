@@ -52,6 +52,8 @@ pub struct RaftMetrics {
     pub purged: u64,
     /// Nodes with a vote.
     pub voters: BTreeSet<u64>,
+    /// Sets of voters of which each must agree by majority: one, or two while a change is under way, the new voters last.
+    pub voter_sets: Vec<BTreeSet<u64>>,
     /// Every known node.
     pub members: BTreeMap<u64, NodeInfo>,
     /// On the leader: index up to which each member has stored the log.
@@ -91,6 +93,7 @@ impl RaftMetrics {
             snapshot: metrics.snapshot.map_or(0, |id| id.index),
             purged: metrics.purged.map_or(0, |id| id.index),
             voters: membership.voter_ids().collect(),
+            voter_sets: membership.get_joint_config().clone(),
             members: membership.nodes().map(|(id, node)| (*id, node.clone())).collect(),
             matched: metrics
                 .replication

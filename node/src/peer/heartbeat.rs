@@ -22,7 +22,8 @@ const CORRECTION: Duration = Duration::from_secs(5);
 
 /// Notes that a node is alive and gives it its lease.
 ///
-/// A removed node is told so by every member, because it may not find the leader any more.
+/// A removed node is told so by every member, because it may not find the leader any more. As long as consensus counts
+/// its vote it is not: it gets no lease, but its vote may be needed to end its voting.
 ///
 /// # Errors
 /// `OMS-CLUSTER-0004` for another cluster's node, `-0017` for a removed one, `-0033` for one that another
@@ -39,7 +40,9 @@ pub(crate) async fn heartbeat(
         return Err(status(Failure::new(codes::cluster::WRONG_CLUSTER, words)));
     }
     let state = backend.metadata.state().map_err(status)?;
-    check_sender(&state, &request).map_err(status)?;
+    let votes = backend.metadata.metrics().voters.contains(&request.node);
+    check_sender(&state, &request, votes).map_err(status)?;
+    let removed = is_removed(&state, request.node);
     let now = Instant::now();
     let consensus = backend.metadata.watch().borrow().clone();
     if !backend.liveness.observe(&consensus, now) {
@@ -67,23 +70,27 @@ pub(crate) async fn heartbeat(
                 load: request.load,
                 troubles: request.troubles,
                 leaving: request.leaving,
-                without_lease: request.without_lease,
+                without_lease: request.without_lease && !removed,
             },
         );
     }
     Ok(HeartbeatResponse {
         leader: backend.metadata.node_id(),
         term: consensus.term,
-        lease_ms: match registered && !request.leaving {
+        lease_ms: match registered && !request.leaving && !removed {
             true => u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             false => 0,
         },
     })
 }
 
-fn check_sender(state: &MetaState, request: &HeartbeatRequest) -> Result<(), Failure> {
+fn is_removed(state: &MetaState, node: u64) -> bool {
+    state.node(node).is_some_and(|n| n.state() == NodeState::Removed)
+}
+
+fn check_sender(state: &MetaState, request: &HeartbeatRequest, votes: bool) -> Result<(), Failure> {
     match state.node(request.node) {
-        Some(node) if node.state() == NodeState::Removed => Err(Failure::new(
+        Some(node) if node.state() == NodeState::Removed && !votes => Err(Failure::new(
             codes::cluster::NODE_REMOVED,
             format!("node {} was removed from the cluster", request.node),
         )),
@@ -166,12 +173,12 @@ mod tests {
     #[test]
     fn only_the_newest_process_of_a_node_is_heard() {
         let state = state();
-        assert!(check_sender(&state, &from(1, 3)).is_ok());
-        assert!(check_sender(&state, &from(1, 0)).is_ok(), "not registered yet");
-        let refused = check_sender(&state, &from(1, 2)).unwrap_err();
+        assert!(check_sender(&state, &from(1, 3), false).is_ok());
+        assert!(check_sender(&state, &from(1, 0), false).is_ok(), "not registered yet");
+        let refused = check_sender(&state, &from(1, 2), false).unwrap_err();
         assert_eq!(refused.code(), codes::cluster::SUPERSEDED);
         assert_eq!(
-            check_sender(&state, &from(9, 1)).unwrap_err().code(),
+            check_sender(&state, &from(9, 1), false).unwrap_err().code(),
             codes::api::UNAVAILABLE
         );
     }
@@ -203,12 +210,13 @@ mod tests {
             }),
         };
         state.apply_bytes(&oms_meta::command(2, MetaCommand::AdmitNode(admit)));
-        assert!(check_sender(&state, &from(2, 0)).is_ok());
+        assert!(check_sender(&state, &from(2, 0), false).is_ok());
         state.apply_bytes(&oms_meta::command(
             3,
             MetaCommand::RemoveNode(RemoveNode { id: 2 }),
         ));
-        let refused = check_sender(&state, &from(2, 0)).unwrap_err();
+        assert!(check_sender(&state, &from(2, 0), true).is_ok());
+        let refused = check_sender(&state, &from(2, 0), false).unwrap_err();
         assert_eq!(refused.code(), codes::cluster::NODE_REMOVED);
     }
 }

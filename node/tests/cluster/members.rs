@@ -143,6 +143,29 @@ async fn a_removed_node_is_told_and_never_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removed_voter_votes_until_it_is_not_needed() {
+    let mut nodes = three().await;
+    nodes[2].crash();
+    nodes[0]
+        .until_nodes("one is down", |nodes| {
+            nodes.iter().any(|n| n.id == 3 && n.health() == NodeHealth::Down)
+        })
+        .await;
+    // Without its vote nobody could agree that it has none.
+    let remove = RemoveNodeRequest { id: 2, force: true };
+    nodes[0].nodes().await.remove_node(remove).await.unwrap();
+    let StopReason::Failed { code, .. } = nodes[1].ended().await else {
+        panic!("ended without a reason");
+    };
+    assert_eq!(code, codes::cluster::NODE_REMOVED);
+    nodes[1].crash();
+    nodes[0]
+        .until_cluster("it is alone", |c| c.leader == 1 && c.voters == [1])
+        .await;
+    nodes[0].token(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_says_so() {
     let mut nodes = three().await;
     nodes[0]

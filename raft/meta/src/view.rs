@@ -54,8 +54,11 @@ impl ClusterView {
 /// Who takes part in consensus, by the committed configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
-    /// Nodes with a vote.
+    /// Nodes with a vote. While a change is under way: those that are to vote when it is done.
     pub voters: BTreeSet<u64>,
+    /// Further sets of voters of which each must agree by majority, as long as a change is under way: first the voters
+    /// before it. Empty otherwise.
+    pub former: Vec<BTreeSet<u64>>,
     /// Nodes that receive everything and have no vote. Naming one says that it may get one: whoever fills this in
     /// leaves out those that are there but far behind.
     pub learners: BTreeSet<u64>,

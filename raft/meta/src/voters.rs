@@ -85,7 +85,8 @@ impl VoterPolicy {
     /// The next change, if one is due.
     ///
     /// There should be one voter for fewer than three nodes that may vote, three for three or four, five for more,
-    /// spread over regions and zones as evenly as can be, witnesses first. Nothing changes while the leader does not
+    /// spread over regions and zones as evenly as can be, witnesses first. A change that was begun and not finished is
+    /// finished before anything else. Nothing changes while the leader does not
     /// know about a voter, while the present voters have no majority, or when the new ones would have none. At most
     /// one change must be under way at a time: call again when it is done.
     pub fn change(&self, state: &MetaState, view: &ClusterView, members: &Members) -> Option<VoterChange> {
@@ -96,8 +97,16 @@ impl VoterPolicy {
         }
         let has_majority =
             |set: &BTreeSet<u64>| set.iter().filter(|id| view.is_alive(**id)).count() > set.len() / 2;
-        if !has_majority(&members.voters) {
+        if !members.former.iter().chain([&members.voters]).all(has_majority) {
             return None;
+        }
+        // The leader that began it did not get to its end. Until then each set must agree, and losing a majority of
+        // the smaller one would stop the cluster.
+        if !members.former.is_empty() {
+            return Some(VoterChange::Voters {
+                voters: members.voters.clone(),
+                because: "a change of voters that was begun is finished".to_owned(),
+            });
         }
         let eligible = state
             .nodes()

@@ -42,6 +42,7 @@ fn cluster(regions: &[&str]) -> (Cluster, Members) {
         Members {
             voters,
             learners: ids(&[]),
+            former: Vec::new(),
         },
     )
 }
@@ -210,6 +211,7 @@ fn witnesses_lead_last() {
     let m = Members {
         voters: ids(&[1, 2, 3]),
         learners: ids(&[]),
+        former: Vec::new(),
     };
     prefer(&mut c, &["b"]);
     assert_eq!(to(&c, &m, LONG), Some(3));

@@ -14,6 +14,7 @@ fn members(voters: &[u64], learners: &[u64]) -> Members {
     Members {
         voters: ids(voters),
         learners: ids(learners),
+        former: Vec::new(),
     }
 }
 
@@ -148,6 +149,23 @@ fn a_witness_votes_first_and_nothing_is_done_in_the_dark() {
     assert_eq!(voters(&c, &members(&[1], &[2, 3, w])), Some(vec![1, 2, w]));
     c.see(2, Liveness::Unknown);
     assert_eq!(voters(&c, &members(&[1, 2, 3], &[w])), None);
+}
+
+#[test]
+fn a_change_that_was_begun_is_finished_first() {
+    let mut c = cluster(&["a", "a", "a", "a", "a"]);
+    let mut m = members(&[1, 2, 3, 4, 5], &[]);
+    assert_eq!(voters(&c, &m), None);
+    m.former = vec![ids(&[1, 2, 3])];
+    assert_eq!(voters(&c, &m), Some(vec![1, 2, 3, 4, 5]));
+    // Also where another set would be better by now.
+    m = members(&[1, 2, 3], &[4]);
+    m.former = vec![ids(&[1])];
+    c.see(3, Liveness::Lost { for_ms: 40_000 });
+    assert_eq!(voters(&c, &m), Some(vec![1, 2, 3]));
+    // Each set must be able to agree.
+    c.lose(1);
+    assert_eq!(voters(&c, &m), None);
 }
 
 proptest! {

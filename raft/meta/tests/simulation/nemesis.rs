@@ -8,10 +8,16 @@ use oms_proto::{
     v1::{ComponentState, NodeState, ProjectState},
 };
 
-use crate::{database::Violation, node::Node, world::World};
+use crate::{
+    database::Violation,
+    node::Node,
+    world::{Outcome, World},
+};
 
 /// Nodes that there may be.
 const MOST_NODES: usize = 7;
+/// Ticks that a cluster gets to recover from the loss of a node before the next one.
+const BETWEEN_LOSSES: u64 = 100;
 
 impl World {
     /// Perhaps a fault, perhaps a user.
@@ -31,9 +37,9 @@ impl World {
         let other = self.random.index(self.nodes.len());
         let database = self.random.index(self.databases.len() * 2);
         let tick = self.tick;
-        match self.random.below(11) {
+        match self.random.below(15) {
             0 => self.nodes[n].crash(),
-            1 | 2 => self.nodes[n].restart_if_down(),
+            1 | 2 => self.nodes[n].restart(tick),
             3 => self.nodes[n].frozen_until = tick + self.random.within(5, 120),
             4 => {
                 // Cut off from everybody, both ways or one.
@@ -61,17 +67,50 @@ impl World {
                 }
             }
             9 => self.cut_database.clear(),
+            10 => {
+                // A slow link, or all links of a node.
+                let delay = self.random.within(2, 15);
+                let all = self.random.percent(30);
+                for m in 0..self.nodes.len() {
+                    if all || m == other {
+                        self.slow.insert((n, m), delay);
+                    }
+                }
+            }
+            11 => self.slow.clear(),
+            12 => {
+                let skew = i64::try_from(self.random.below(1_200_000)).unwrap() - 600_000;
+                self.nodes[n].set_clock(skew);
+            }
+            13 => self.lose(n),
             _ => {
                 let at = self.random.index(4);
+                let crash = self.random.percent(50);
                 if let Some(worker) = self.nodes[n].workers.values_mut().nth(at) {
-                    worker.crash();
+                    if crash {
+                        worker.crash();
+                    } else {
+                        worker.resize();
+                    }
                 }
             }
         }
     }
 
+    /// A node burns down with its disk, if the metadata survive that.
+    fn lose(&mut self, n: usize) {
+        if self.tick > self.lost_at + BETWEEN_LOSSES && self.may_lose(n) {
+            self.lost_at = self.tick;
+            self.tally.gone += 1;
+            let node = &mut self.nodes[n];
+            node.crash();
+            node.gone = true;
+            node.disk.clear();
+        }
+    }
+
     fn user(&mut self) -> Result<(), Violation> {
-        let Some(leader) = self.able_leader() else {
+        let Some(leader) = self.speaker() else {
             return Ok(());
         };
         let project = self.random.index(self.databases.len());
@@ -103,8 +142,9 @@ impl World {
         let keeps_one = self
             .state()
             .nodes()
-            .any(|n| n.id != node_id && n.state() == NodeState::Active && !n.witness && n.quota == 0);
-        let body = match self.random.below(12) {
+            .filter(|n| n.id != node_id && n.state() == NodeState::Active && !n.witness && n.quota == 0)
+            .any(|n| self.place_of(n.id).is_some_and(|n| !self.nodes[n].gone));
+        let body = match self.random.below(14) {
             0 => change(ProjectChange::Pause),
             1 | 2 => change(ProjectChange::Resume),
             3 if self.random.percent(10) => change(ProjectChange::Release),
@@ -115,6 +155,15 @@ impl World {
                 Body::RemoveNode(RemoveNode { id: node_id })
             }
             8 if self.nodes.len() < MOST_NODES => return self.join(leader),
+            // Whoever lost a node for good says so, sooner or later.
+            12 => {
+                let lost = self.nodes.iter().find(|n| n.gone).map(|n| n.id);
+                let Some(id) = lost.filter(|_| self.random.percent(50)) else {
+                    return Ok(());
+                };
+                Body::RemoveNode(RemoveNode { id })
+            }
+            13 => change(ProjectChange::Verify),
             9 | 10 => match component {
                 Some(c)
                     if c.desired() == Desired::Run
@@ -165,9 +214,11 @@ impl World {
                 ..Default::default()
             }),
         });
-        if let Ok(id) = self.commit(leader, body)? {
-            let rate = self.clock_rate();
-            self.nodes.push(Node::new(id, rate, 0));
+        if let Outcome::Done(id) = self.commit(leader, body)? {
+            let (rate, skew) = (self.clock_rate(), self.clock_skew());
+            let mut node = Node::new(id, rate, skew);
+            node.heard_at = self.tick;
+            self.nodes.push(node);
         }
         Ok(())
     }
@@ -177,22 +228,50 @@ impl World {
         i64::try_from(self.random.within(950, 1050)).unwrap()
     }
 
+    /// Every fourth time of day is up to ten minutes wrong.
+    pub(crate) fn clock_skew(&mut self) -> i64 {
+        match self.random.below(4) {
+            0 => i64::try_from(self.random.below(1_200_000)).unwrap() - 600_000,
+            _ => 0,
+        }
+    }
+
     /// Everything that can be mended is, once.
     pub(crate) fn heal(&mut self) {
         self.cut.clear();
         self.cut_database.clear();
+        self.slow.clear();
         self.writing = false;
         for node in &mut self.nodes {
-            node.restart_if_down();
+            node.restart(self.tick);
             node.frozen_until = 0;
         }
     }
 
     /// Users let go on what they stopped, and what failed.
     pub(crate) fn let_go_on(&mut self) -> Result<(), Violation> {
-        let Some(leader) = self.able_leader() else {
+        let Some(leader) = self.speaker() else {
             return Ok(());
         };
+        // Somebody must take what is left.
+        let fit = |n: &&NodeRecord| {
+            let lives = self.place_of(n.id).is_some_and(|n| !self.nodes[n].gone);
+            lives && !n.witness && n.state() != NodeState::Removed
+        };
+        let idle = self
+            .state()
+            .nodes()
+            .filter(fit)
+            .all(|n| n.state() != NodeState::Active);
+        let taker = self.state().nodes().find(fit).map(|n| n.id);
+        if let Some(id) = taker.filter(|_| idle) {
+            let body = Body::ChangeNode(ChangeNode {
+                id,
+                state: NodeState::Active as i32,
+                ..Default::default()
+            });
+            let _ = self.commit(leader, body)?;
+        }
         for project in 0..self.databases.len() {
             let id = Self::project_id(project);
             let Some(record) = self.state().project(&id).cloned() else {
@@ -205,7 +284,7 @@ impl World {
                     kind: c.kind.clone(),
                     ..Default::default()
                 });
-                self.commit(leader, body)??;
+                let _ = self.commit(leader, body)?;
             }
             if matches!(state, ProjectState::Suspend | ProjectState::Failed) {
                 let body = Body::ChangeProject(ChangeProject {
@@ -213,17 +292,9 @@ impl World {
                     change: ProjectChange::Resume as i32,
                     ..Default::default()
                 });
-                self.commit(leader, body)??;
+                let _ = self.commit(leader, body)?;
             }
         }
         Ok(())
-    }
-}
-
-impl Node {
-    fn restart_if_down(&mut self) {
-        if !self.up {
-            self.restart();
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! A node: a process with clocks of its own, a copy of the metadata, a lease and workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oms_meta::{ClusterView, Liveness, NodeView};
 use oms_proto::peer::Trouble;
@@ -14,16 +14,23 @@ const PATIENCE_US: i64 = LEASE_US * 6 / 5;
 /// What a leader remembers, and who only believes to be one.
 #[derive(Clone, Debug)]
 pub(crate) struct Leading {
-    pub(crate) term: u64,
     since: i64,
     confirmed: i64,
     heard: BTreeMap<u64, (i64, Vec<Trouble>)>,
+    /// The voters that it is changing to, as long as both sets must agree.
+    pub(crate) changing: Option<BTreeSet<u64>>,
+    /// When each member last answered it, in ticks. What really was, not what it concludes from heartbeats.
+    pub(crate) answered: BTreeMap<u64, u64>,
+    /// What it last planned for.
+    pub(crate) planned: (usize, Vec<Liveness>),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) up: bool,
+    /// Lost for good, with its disk.
+    pub(crate) gone: bool,
     /// Stopped, with everything in memory and in its sockets kept, until this tick.
     pub(crate) frozen_until: u64,
     /// Speed of its monotonic clock in thousandths.
@@ -31,9 +38,15 @@ pub(crate) struct Node {
     /// Error of its wall clock.
     skew_ms: i64,
     pub(crate) mono_us: i64,
-    /// Entries of the log that it has applied.
-    pub(crate) applied: usize,
+    /// The last entry of its log, and the last of it that it knows to be committed.
+    pub(crate) last: usize,
+    pub(crate) commit: usize,
     pub(crate) term: u64,
+    /// Whether it gave its vote of this term away.
+    pub(crate) voted: bool,
+    /// When it last heard a leader, in ticks, and how long it waits for one.
+    pub(crate) heard_at: u64,
+    pub(crate) patience: u64,
     pub(crate) leader: Option<usize>,
     pub(crate) lease_until: i64,
     pub(crate) next_beat: i64,
@@ -50,12 +63,17 @@ impl Node {
         Self {
             id,
             up: true,
+            gone: false,
             frozen_until: 0,
             rate,
             skew_ms,
             mono_us: 0,
-            applied: 0,
+            last: 0,
+            commit: 0,
             term: 0,
+            voted: false,
+            heard_at: 0,
+            patience: 10,
             leader: None,
             lease_until: 0,
             next_beat: 0,
@@ -86,19 +104,38 @@ impl Node {
         self.start += 1;
     }
 
-    pub(crate) fn restart(&mut self) {
-        self.up = true;
-        self.frozen_until = 0;
-        self.lease_until = self.mono_us;
+    /// Starts it if it is down and can be started.
+    pub(crate) fn restart(&mut self, tick: u64) {
+        if !self.up && !self.gone {
+            self.up = true;
+            self.frozen_until = 0;
+            self.lease_until = self.mono_us;
+            self.heard_at = tick;
+        }
     }
 
-    pub(crate) fn lead(&mut self, term: u64) {
-        self.term = term;
+    /// Somebody sets its time of day.
+    pub(crate) fn set_clock(&mut self, skew_ms: i64) {
+        self.skew_ms = skew_ms;
+    }
+
+    /// It hears of a later term.
+    pub(crate) fn enter(&mut self, term: u64) {
+        if term > self.term {
+            self.term = term;
+            self.voted = false;
+            self.leading = None;
+        }
+    }
+
+    pub(crate) fn lead(&mut self) {
         self.leading = Some(Leading {
-            term,
             since: self.mono_us,
             confirmed: self.mono_us,
             heard: BTreeMap::new(),
+            changing: None,
+            answered: BTreeMap::new(),
+            planned: (0, Vec::new()),
         });
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     epochs: BTreeMap<(String, String), u64>,
     /// The process that runs each epoch: node and its start.
     running: BTreeMap<(usize, ComponentKind, u64), usize>,
+    /// Who led each term.
+    leaders: BTreeMap<u64, usize>,
 }
 
 impl Rules {
@@ -77,6 +79,16 @@ impl Rules {
             Err(format!(
                 "{kind} runs in epoch {epoch} on nodes {owner} and {node}"
             ))
+        }
+    }
+
+    /// A node was elected.
+    pub(crate) fn leads(&mut self, term: u64, node: usize) -> Result<(), Violation> {
+        let leader = *self.leaders.entry(term).or_insert(node);
+        if leader == node {
+            Ok(())
+        } else {
+            Err(format!("term {term} has the leaders {leader} and {node}"))
         }
     }
 }

@@ -14,6 +14,15 @@ pub enum SchemaError {
         /// Bytes from the start of the text.
         offset: usize,
     },
+    /// A statement of the log does not fit the schema that was followed, or what it leaves behind
+    /// cannot be known from its text.
+    #[error("cannot follow the definition of {object}: {reason}")]
+    NotFollowed {
+        /// The table, database or view.
+        object: String,
+        /// Why not.
+        reason: String,
+    },
     /// The text is understood, but it cannot be said with other object names.
     #[error("cannot be renamed: {reason}")]
     NotRenamable {
@@ -23,7 +32,7 @@ pub enum SchemaError {
 }
 
 impl SchemaError {
-    /// The public code: `OMS-SCHEMA-0004` for both, because the way out is the same.
+    /// The public code: `OMS-SCHEMA-0004` for all, because the way out is the same.
     pub fn code(&self) -> ErrorCode {
         codes::schema::STATEMENT_NOT_UNDERSTOOD
     }

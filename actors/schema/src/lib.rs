@@ -14,7 +14,9 @@ mod convert;
 mod definition;
 mod error;
 mod plan;
+mod statement;
 mod syntax;
+mod track;
 mod traits;
 
 pub use compare::{Difference, compatible, differences};
@@ -34,6 +36,12 @@ pub use plan::{
     MigrationPlan, ObjectError, ObjectOperation, ObjectRecord, ObjectState, OperationRefused, PlanRequest,
     PlannedObject, SourceObject, plan,
 };
+pub use statement::{
+    AlterClause, AlterTable, ColumnKey, ColumnPosition, ColumnSpec, CreateTable, CreateTableLike, CreateView,
+    DatabaseOptions, DdlStatement, ForeignKeySpec, MaintenanceVerb, OtherKind, OtherStatement, PartitionNames,
+    StatementContext, TableElement, TableOption,
+};
+pub use track::{OnlineChange, OnlineTable, SchemaTracker, TrackerRules, layout_differences};
 pub use traits::{DestinationTraits, Flavor, SourceTraits, Supports};
 
 pub(crate) use oms_core::TableName;

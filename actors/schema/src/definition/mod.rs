@@ -20,6 +20,9 @@ pub use partition::{
     PartitionDefinition, PartitionMethod, PartitionValues, Partitioning, SubPartitioning,
     SubpartitionDefinition,
 };
-pub(crate) use print::{foreign_key_clause, index_clause};
+pub(crate) use print::{
+    check_clause, column_clause, column_words, default_clause, foreign_key_clause, index_clause,
+    partition_clause, partitioning_clause, references_clause,
+};
 pub use table::{TableDefinition, TableOptions};
 pub use view::{Renames, ViewCheck, ViewDefinition};

@@ -72,8 +72,33 @@ fn now(fraction: u8) -> String {
     }
 }
 
-fn column_clause(column: &ColumnDefinition, flavor: Flavor) -> String {
-    let mut sql = format!("{} {}", identifier(&column.name), column.ty);
+/// DEFAULT and its value.
+pub(crate) fn default_clause(value: &DefaultValue) -> String {
+    match value {
+        DefaultValue::Null => "DEFAULT NULL".to_owned(),
+        DefaultValue::Text(value) => format!("DEFAULT {}", text(value)),
+        DefaultValue::Number(value) | DefaultValue::Bits(value) => format!("DEFAULT {value}"),
+        DefaultValue::Now(fraction) => format!("DEFAULT {}", now(*fraction)),
+        DefaultValue::Expression(expression) => format!("DEFAULT ({expression})"),
+    }
+}
+
+/// A column as part of `CREATE TABLE` or behind `ADD`.
+pub(crate) fn column_clause(column: &ColumnDefinition, flavor: Flavor) -> String {
+    let null = if !column.nullable {
+        "NOT NULL"
+    } else if matches!(column.ty, DataType::Timestamp(_)) && column.generated.is_none() {
+        // Without the word, some settings make a timestamp NOT NULL.
+        "NULL"
+    } else {
+        ""
+    };
+    column_words(column, flavor, &column.ty.to_string(), null)
+}
+
+/// A column with the given words for its type and for whether it may be NULL.
+pub(crate) fn column_words(column: &ColumnDefinition, flavor: Flavor, ty: &str, null: &str) -> String {
+    let mut sql = format!("{} {ty}", identifier(&column.name));
     let mut add = |words: &str| {
         sql.push(' ');
         sql.push_str(words);
@@ -99,11 +124,8 @@ fn column_clause(column: &ColumnDefinition, flavor: Flavor) -> String {
         Some(RowPeriod::End) => add("GENERATED ALWAYS AS ROW END"),
         None => {}
     }
-    if !column.nullable {
-        add("NOT NULL");
-    } else if matches!(column.ty, DataType::Timestamp(_)) && column.generated.is_none() {
-        // Without the word, some settings make a timestamp NOT NULL.
-        add("NULL");
+    if !null.is_empty() {
+        add(null);
     }
     if let Some(srid) = column.srid {
         add(&format!("SRID {srid}"));
@@ -111,13 +133,8 @@ fn column_clause(column: &ColumnDefinition, flavor: Flavor) -> String {
     if column.invisible && flavor == Flavor::MariaDb {
         add("INVISIBLE");
     }
-    match &column.default {
-        None => {}
-        Some(DefaultValue::Null) => add("DEFAULT NULL"),
-        Some(DefaultValue::Text(value)) => add(&format!("DEFAULT {}", text(value))),
-        Some(DefaultValue::Number(value) | DefaultValue::Bits(value)) => add(&format!("DEFAULT {value}")),
-        Some(DefaultValue::Now(fraction)) => add(&format!("DEFAULT {}", now(*fraction))),
-        Some(DefaultValue::Expression(expression)) => add(&format!("DEFAULT ({expression})")),
+    if let Some(value) = &column.default {
+        add(&default_clause(value));
     }
     if let Some(fraction) = column.on_update_now {
         add(&format!("ON UPDATE {}", now(fraction)));
@@ -146,11 +163,14 @@ fn column_clause(column: &ColumnDefinition, flavor: Flavor) -> String {
 pub(crate) fn index_clause(index: &IndexDefinition, flavor: Flavor) -> String {
     let mut sql = match index.kind {
         IndexKind::Primary => "PRIMARY KEY".to_owned(),
-        IndexKind::Unique => format!("UNIQUE KEY {}", identifier(&index.name)),
-        IndexKind::Plain => format!("KEY {}", identifier(&index.name)),
-        IndexKind::FullText => format!("FULLTEXT KEY {}", identifier(&index.name)),
-        IndexKind::Spatial => format!("SPATIAL KEY {}", identifier(&index.name)),
+        IndexKind::Unique => "UNIQUE KEY".to_owned(),
+        IndexKind::Plain => "KEY".to_owned(),
+        IndexKind::FullText => "FULLTEXT KEY".to_owned(),
+        IndexKind::Spatial => "SPATIAL KEY".to_owned(),
     };
+    if index.kind != IndexKind::Primary && !index.name.is_empty() {
+        sql.push_str(&format!(" {}", identifier(&index.name)));
+    }
     let parts: Vec<_> = index
         .parts
         .iter()
@@ -196,16 +216,23 @@ pub(crate) fn index_clause(index: &IndexDefinition, flavor: Flavor) -> String {
 
 /// A foreign key as part of `CREATE TABLE` or behind `ADD`.
 pub(crate) fn foreign_key_clause(key: &ForeignKeyDefinition) -> String {
+    let symbol = match key.name.as_str() {
+        "" => String::new(),
+        name => format!("CONSTRAINT {} ", identifier(name)),
+    };
+    format!("{symbol}FOREIGN KEY ({}) {}", names(&key.columns), references_clause(key))
+}
+
+/// From REFERENCES on.
+pub(crate) fn references_clause(key: &ForeignKeyDefinition) -> String {
     let table = match &key.database {
         Some(database) => format!("{}.{}", identifier(database), identifier(&key.table)),
         None => identifier(&key.table),
     };
-    let mut sql = format!(
-        "CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {table} ({})",
-        identifier(&key.name),
-        names(&key.columns),
-        names(&key.referenced)
-    );
+    let mut sql = format!("REFERENCES {table}");
+    if !key.referenced.is_empty() {
+        sql.push_str(&format!(" ({})", names(&key.referenced)));
+    }
     if let Some(action) = key.on_delete {
         sql.push_str(&format!(" ON DELETE {}", action.words()));
     }
@@ -215,7 +242,8 @@ pub(crate) fn foreign_key_clause(key: &ForeignKeyDefinition) -> String {
     sql
 }
 
-fn check_clause(check: &CheckDefinition) -> String {
+/// A check as part of `CREATE TABLE` or behind `ADD`.
+pub(crate) fn check_clause(check: &CheckDefinition) -> String {
     let mut sql = match &check.name {
         Some(name) => format!("CONSTRAINT {} CHECK ({})", identifier(name), check.expression),
         None => format!("CHECK ({})", check.expression),
@@ -240,7 +268,8 @@ fn method(method: &PartitionMethod, linear: bool, algorithm: Option<u8>) -> Stri
     }
 }
 
-fn partitioning_clause(p: &Partitioning) -> String {
+/// From PARTITION BY on.
+pub(crate) fn partitioning_clause(p: &Partitioning) -> String {
     let mut sql = format!("PARTITION BY {}", method(&p.method, p.linear, p.algorithm));
     if let Some(count) = p.count {
         sql.push_str(&format!("\nPARTITIONS {count}"));
@@ -261,7 +290,8 @@ fn partitioning_clause(p: &Partitioning) -> String {
     sql
 }
 
-fn partition_clause(partition: &PartitionDefinition) -> String {
+/// One partition with its values.
+pub(crate) fn partition_clause(partition: &PartitionDefinition) -> String {
     let mut sql = format!("PARTITION {}", identifier(&partition.name));
     match &partition.values {
         PartitionValues::None => {}

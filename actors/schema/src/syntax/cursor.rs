@@ -1,6 +1,10 @@
 //! A place in a token list.
 
-use super::token::{Token, TokenKind, tokenize};
+use super::{
+    dialect::{Comments, Dialect},
+    quote,
+    token::{Token, TokenKind, tokenize, tokenize_as},
+};
 use crate::SchemaError;
 
 type Result<T> = std::result::Result<T, SchemaError>;
@@ -11,6 +15,9 @@ pub(super) struct Cursor<'a> {
     tokens: Vec<Token>,
     at: usize,
     end: Token,
+    /// Texts of expressions are rendered anew instead of copied, because the dialect of the source
+    /// is not that of definitions.
+    renders: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -26,7 +33,57 @@ impl<'a> Cursor<'a> {
             tokens: tokenize(source)?,
             at: 0,
             end,
+            renders: false,
         })
+    }
+
+    /// A cursor over a text of a dialect, and what is wrong behind its last token.
+    pub(super) fn of_dialect(source: &'a str, dialect: Dialect) -> (Self, Option<SchemaError>) {
+        let (tokens, error) = tokenize_as(source, dialect);
+        let offset = match &error {
+            Some(SchemaError::NotUnderstood { offset, .. }) => *offset,
+            _ => source.len(),
+        };
+        let end = Token {
+            kind: TokenKind::End,
+            start: offset,
+            end: offset,
+            comment_edges: 0,
+        };
+        let cursor = Self {
+            source,
+            tokens,
+            at: 0,
+            end,
+            renders: dialect.comments != Comments::Shown,
+        };
+        (cursor, error)
+    }
+
+    /// The place, to be given to [`Cursor::text_from`].
+    pub(super) fn mark(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a mark.
+    pub(super) fn back_to(&mut self, mark: usize) {
+        self.at = mark;
+    }
+
+    /// The text from a mark to this place.
+    pub(super) fn text_from(&self, mark: usize) -> String {
+        let tokens = self.tokens.get(mark..self.at).unwrap_or_default();
+        let tokens = match tokens {
+            [before @ .., last] if last.kind == TokenKind::End => before,
+            all => all,
+        };
+        if self.renders {
+            return render(tokens);
+        }
+        match (tokens.first(), tokens.last()) {
+            (Some(first), Some(last)) => self.source.get(first.start..last.end).unwrap_or("").to_owned(),
+            _ => String::new(),
+        }
     }
 
     pub(super) fn peek(&self) -> &Token {
@@ -164,6 +221,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn parenthesized(&mut self) -> Result<String> {
         let open = self.peek().end;
         self.expect_symbol("(")?;
+        let mark = self.at;
         let mut depth = 1usize;
         loop {
             if self.is_end() {
@@ -178,6 +236,9 @@ impl<'a> Cursor<'a> {
                 TokenKind::Symbol("(") => depth += 1,
                 TokenKind::Symbol(")") => depth -= 1,
                 _ => {}
+            }
+            if depth == 0 && self.renders {
+                return Ok(render(self.tokens.get(mark..self.at - 1).unwrap_or_default()));
             }
             if depth == 0 {
                 return Ok(self.source.get(open..token.start).unwrap_or("").trim().to_owned());
@@ -208,7 +269,7 @@ impl<'a> Cursor<'a> {
 
     /// The source text of a call such as `uuid()` or `nextval(`a`.`b`)` that begins here.
     pub(super) fn call(&mut self) -> Result<String> {
-        let start = self.peek().start;
+        let (start, mark) = (self.peek().start, self.at);
         let TokenKind::Word(_) = self.peek().kind else {
             return self.refuse("a function");
         };
@@ -217,10 +278,44 @@ impl<'a> Cursor<'a> {
             return self.refuse("(");
         }
         self.parenthesized()?;
+        if self.renders {
+            return Ok(self.text_from(mark));
+        }
         let end = self
             .tokens
             .get(self.at.saturating_sub(1))
             .map_or(start, |t| t.end);
         Ok(self.source.get(start..end).unwrap_or("").to_owned())
     }
+}
+
+/// The tokens as a text of the dialect of definitions: names in backticks, texts in single quotes
+/// with escapes, no comments.
+fn render(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    let mut before: Option<&Token> = None;
+    for token in tokens {
+        if let Some(before) = before {
+            let texts = matches!((&before.kind, &token.kind), (TokenKind::Text(_), TokenKind::Text(_)));
+            if token.start > before.end || texts {
+                out.push(' ');
+            }
+        }
+        match &token.kind {
+            TokenKind::Word(w) if is_plain(w) => out.push_str(w),
+            TokenKind::Word(n) | TokenKind::Quoted(n) => out.push_str(&quote::identifier(n)),
+            TokenKind::Text(t) => out.push_str(&quote::text(t)),
+            TokenKind::Number(n) | TokenKind::Bits(n) => out.push_str(n),
+            TokenKind::Symbol(s) => out.push_str(s),
+            TokenKind::End => {}
+        }
+        before = Some(token);
+    }
+    out
+}
+
+/// Whether a word is read as the same word without quotes.
+fn is_plain(word: &str) -> bool {
+    !word.starts_with(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$')
 }

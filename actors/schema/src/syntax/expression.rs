@@ -83,6 +83,67 @@ pub(crate) fn replace_columns(expression: &str, replace: &dyn Fn(&str) -> Option
     out
 }
 
+/// With columns renamed, in backticks or without. A word in front of a parenthesis is a function.
+pub(crate) fn rename_columns(expression: &str, new_name: &dyn Fn(&str) -> Option<String>) -> String {
+    let list = tokens(expression);
+    let mut out = String::with_capacity(expression.len());
+    let mut from = 0;
+    for (i, token) in list.iter().enumerate() {
+        let is_call = matches!(list.get(i + 1).map(|t| &t.kind), Some(TokenKind::Symbol("(")));
+        let name = match &token.kind {
+            TokenKind::Quoted(name) => name,
+            TokenKind::Word(word) if !is_call => word,
+            _ => continue,
+        };
+        if let Some(new) = new_name(name) {
+            out.push_str(expression.get(from..token.start).unwrap_or(""));
+            out.push_str(&super::identifier(&new));
+            from = token.end;
+        }
+    }
+    out.push_str(expression.get(from..).unwrap_or(""));
+    out
+}
+
+/// Words and names of an expression that may be columns.
+pub(crate) fn words(expression: &str) -> Vec<String> {
+    let list = tokens(expression);
+    let mut words = Vec::new();
+    for (i, token) in list.iter().enumerate() {
+        let is_call = matches!(list.get(i + 1).map(|t| &t.kind), Some(TokenKind::Symbol("(")));
+        match &token.kind {
+            TokenKind::Quoted(name) => words.push(name.clone()),
+            TokenKind::Word(word) if !is_call => words.push(word.clone()),
+            _ => {}
+        }
+    }
+    words
+}
+
+/// An expression without what servers write in different ways: blanks, parentheses, backticks,
+/// introducers, case. Good for comparing only.
+pub(crate) fn comparable(expression: &str) -> String {
+    let list = tokens(expression);
+    let mut parts = Vec::new();
+    for (i, token) in list.iter().enumerate() {
+        let before_text = matches!(
+            list.get(i + 1).map(|t| &t.kind),
+            Some(TokenKind::Text(_) | TokenKind::Bits(_))
+        );
+        match &token.kind {
+            TokenKind::Word(w) if w.starts_with('_') && before_text => {}
+            TokenKind::Word(w) => parts.push(w.to_lowercase()),
+            TokenKind::Quoted(n) => parts.push(n.to_lowercase()),
+            TokenKind::Text(t) => parts.push(super::text(t)),
+            TokenKind::Number(n) | TokenKind::Bits(n) => parts.push(n.to_lowercase()),
+            TokenKind::Symbol("(" | ")") | TokenKind::End => {}
+            TokenKind::Symbol("!=") => parts.push("<>".to_owned()),
+            TokenKind::Symbol(s) => parts.push((*s).to_owned()),
+        }
+    }
+    parts.join(" ")
+}
+
 /// Whether the expression calls the function (name in lower case).
 pub(crate) fn has_function(expression: &str, function: &str) -> bool {
     let list = tokens(expression);

@@ -72,7 +72,7 @@ fn algorithm(c: &mut Cursor<'_>) -> Result<IndexAlgorithm> {
     c.refuse("an index algorithm")
 }
 
-fn part(c: &mut Cursor<'_>) -> Result<IndexPart> {
+pub(super) fn part(c: &mut Cursor<'_>) -> Result<IndexPart> {
     let key = if c.is_symbol(0, "(") {
         IndexPartKey::Expression(super::unwrap_parentheses(&c.parenthesized()?))
     } else {

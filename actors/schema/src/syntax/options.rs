@@ -6,7 +6,7 @@ use crate::{SchemaError, TableDefinition};
 type Result<T> = std::result::Result<T, SchemaError>;
 
 /// Options that say how a table is kept and have no effect on its values.
-const STORAGE: &[&str] = &[
+pub(super) const STORAGE: &[&str] = &[
     "AUTOEXTEND_SIZE",
     "AVG_ROW_LENGTH",
     "CHECKSUM",
@@ -33,6 +33,17 @@ const STORAGE: &[&str] = &[
     "TRANSACTIONAL",
 ];
 
+/// More of them that are accepted and not shown again by all servers.
+pub(super) const STORAGE_WRITTEN: &[&str] = &[
+    "CONNECTION",
+    "IETF_QUOTES",
+    "PASSWORD",
+    "SECONDARY_LOAD",
+    "SEQUENCE",
+    "STORAGE",
+    "TABLE_TYPE",
+];
+
 /// Options of InnoDB in MariaDB, which are printed in backticks.
 const ENGINE_DEFINED: &[&str] = &[
     "encrypted",
@@ -40,6 +51,11 @@ const ENGINE_DEFINED: &[&str] = &[
     "page_compressed",
     "page_compression_level",
 ];
+
+/// Whether it is an option of InnoDB in MariaDB.
+pub(super) fn is_engine_defined(name: &str) -> bool {
+    ENGINE_DEFINED.contains(&name.to_ascii_lowercase().as_str())
+}
 
 pub(super) fn table_options(c: &mut Cursor<'_>, table: &mut TableDefinition) -> Result<()> {
     while !c.is_end() && !c.is_word(0, "PARTITION") {
@@ -56,7 +72,7 @@ fn option(c: &mut Cursor<'_>, table: &mut TableDefinition) -> Result<()> {
         return Ok(());
     }
     if let TokenKind::Quoted(name) = c.peek().kind.clone() {
-        if !ENGINE_DEFINED.contains(&name.to_ascii_lowercase().as_str()) {
+        if !is_engine_defined(&name) {
             return c.refuse("a known table option");
         }
         c.advance();

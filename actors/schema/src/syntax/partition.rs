@@ -89,16 +89,14 @@ fn method(c: &mut Cursor<'_>) -> Result<(PartitionMethod, bool, Option<u8>)> {
 
 /// `INTERVAL 1 MONTH STARTS TIMESTAMP'…' AUTO` or `LIMIT n`, as text.
 fn system_time(c: &mut Cursor<'_>) -> Result<String> {
-    let rest = c.rest();
-    let from = c.peek().start;
-    let mut end = from;
-    while !(c.is_end() || c.is_symbol(0, "(") || c.is_word(0, "PARTITIONS")) {
-        end = c.advance().end;
+    let mark = c.mark();
+    while !(c.is_end() || c.is_symbol(0, "(") || c.is_symbol(0, ";") || c.is_word(0, "PARTITIONS")) {
+        c.advance();
     }
-    Ok(rest.get(..end - from).unwrap_or("").to_owned())
+    Ok(c.text_from(mark))
 }
 
-fn partition(c: &mut Cursor<'_>) -> Result<PartitionDefinition> {
+pub(super) fn partition(c: &mut Cursor<'_>) -> Result<PartitionDefinition> {
     c.expect("PARTITION")?;
     let name = c.name()?;
     let values = if c.accept("VALUES LESS THAN") {
@@ -154,7 +152,8 @@ fn options(c: &mut Cursor<'_>) -> Result<Vec<(String, String)>> {
         "TABLESPACE",
     ];
     let mut list = Vec::new();
-    'next: while matches!(c.peek().kind, TokenKind::Word(_)) {
+    'next: while matches!(c.peek().kind, TokenKind::Word(_)) && !c.is_word(0, "WITH") {
+        c.accept("STORAGE");
         for name in KNOWN {
             if c.accept(name) {
                 c.accept_symbol("=");

@@ -101,13 +101,29 @@ fn check(c: &mut Cursor<'_>, name: Option<String>) -> Result<CheckDefinition> {
 
 fn foreign_key(c: &mut Cursor<'_>, name: String) -> Result<ForeignKeyDefinition> {
     let columns = c.names_in_parentheses()?;
+    references(c, name, columns)
+}
+
+/// From REFERENCES on.
+pub(super) fn references(
+    c: &mut Cursor<'_>,
+    name: String,
+    columns: Vec<String>,
+) -> Result<ForeignKeyDefinition> {
     c.expect("REFERENCES")?;
     let mut database = None;
     let mut table = c.name()?;
     if c.accept_symbol(".") {
         database = Some(std::mem::replace(&mut table, c.name()?));
     }
-    let referenced = c.names_in_parentheses()?;
+    let referenced = if c.is_symbol(0, "(") {
+        c.names_in_parentheses()?
+    } else {
+        // The primary key of the table.
+        Vec::new()
+    };
+    // InnoDB knows one way to match and accepts the words of the others.
+    let _ = c.accept("MATCH FULL") || c.accept("MATCH PARTIAL") || c.accept("MATCH SIMPLE");
     let (mut on_delete, mut on_update) = (None, None);
     loop {
         if c.accept("ON DELETE") {

@@ -151,7 +151,7 @@ fn check_ambiguity(found: &[TableReference], database: &str, renames: &Renames) 
 }
 
 /// Takes `WITH … CHECK OPTION` off the end of a query.
-fn split_check(body: &str) -> Result<(String, Option<ViewCheck>), SchemaError> {
+pub(super) fn split_check(body: &str) -> Result<(String, Option<ViewCheck>), SchemaError> {
     let tokens = tokenize(body)?;
     let words: Vec<_> = tokens
         .iter()

@@ -19,6 +19,15 @@ pub enum SysbenchLoad {
     ReadWrite,
 }
 
+impl SysbenchLoad {
+    fn script(self) -> &'static str {
+        match self {
+            Self::WriteOnly => "oltp_write_only",
+            Self::ReadWrite => "oltp_read_write",
+        }
+    }
+}
+
 /// A sysbench load in the background. Dropping it kills it.
 #[derive(Debug)]
 pub struct Sysbench {
@@ -68,22 +77,27 @@ impl Sysbench {
         let mut command = command(server, "oltp_write_only", database, tables, rows)?;
         command
             .arg(format!("--threads={}", tables.clamp(1, 4)))
-            .arg("prepare")
-            .stdin(Stdio::null());
-        let output = tokio::task::spawn_blocking(move || command.output())
-            .await
-            .map_err(|e| TestbedError::program("sysbench prepare", e))?
-            .map_err(|e| TestbedError::program("sysbench prepare", e))?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let text = format!(
-            "{}\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Err(TestbedError::program("sysbench prepare", text))
+            .arg("prepare");
+        finish("sysbench prepare", command).await
+    }
+
+    /// Runs exactly so many transactions on prepared tables, as fast as the server takes them, and waits for that. Those
+    /// that meet lock conflicts run again.
+    pub async fn burst(
+        server: &Server,
+        load: SysbenchLoad,
+        database: &str,
+        (tables, rows): (u32, u32),
+        threads: u32,
+        transactions: u64,
+    ) -> Result<()> {
+        let mut command = command(server, load.script(), database, tables, rows)?;
+        command
+            .args(["--time=0", "--mysql-ignore-errors=1213,1020,1205,1062"])
+            .arg(format!("--events={transactions}"))
+            .arg(format!("--threads={threads}"))
+            .arg("run");
+        finish("sysbench run", command).await
     }
 
     /// Starts a load of `rate` transactions per second on prepared tables; it runs until it is stopped.
@@ -95,12 +109,8 @@ impl Sysbench {
         threads: u32,
         rate: u32,
     ) -> Result<Self> {
-        let script = match load {
-            SysbenchLoad::WriteOnly => "oltp_write_only",
-            SysbenchLoad::ReadWrite => "oltp_read_write",
-        };
         let folder = tempfile::tempdir().map_err(TestbedError::file(std::env::temp_dir()))?;
-        let mut command = command(server, script, database, tables, rows)?;
+        let mut command = command(server, load.script(), database, tables, rows)?;
         command.args(["--time=0", "--events=0"]);
         // Lock conflicts are part of the load, not the end of it.
         command.arg("--mysql-ignore-errors=1213,1020,1205,1062");
@@ -139,6 +149,24 @@ impl Sysbench {
         self.check()?;
         self.process.stop(Duration::from_secs(20)).await
     }
+}
+
+async fn finish(what: &str, mut command: Command) -> Result<()> {
+    command.stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .map_err(|e| TestbedError::program(what, e))?
+        .map_err(|e| TestbedError::program(what, e))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Err(TestbedError::program(what, text))
 }
 
 fn log(folder: &Path) -> std::path::PathBuf {

@@ -39,5 +39,8 @@ macro_rules! smoke {
 
 // The test, the bench and its --rows.
 smoke! {
+    decode "decode" 4_000;
+    capture "capture" 4_000;
+    latency "latency" 1_500;
     failover "failover" 0;
 }

@@ -1,5 +1,7 @@
 //! Servers with the settings under which everything is measured.
 
+use oms_mysql::connection::{Endpoint, Secret, TlsMode};
+
 use crate::client::Client;
 use crate::server::{Role, Server, ServerKind, ServerOptions};
 
@@ -59,6 +61,18 @@ impl BenchServer {
         progress(format!("{role}: {}", Self::describe(&mut client).await?));
         client.close().await?;
         Ok(server)
+    }
+
+    /// Where the product reaches it, with the account of the product.
+    pub fn endpoint(server: &Server) -> Endpoint {
+        Endpoint {
+            host: server.host().to_owned(),
+            port: server.port(),
+            user: server.oms_user().to_owned(),
+            password: Secret::new(server.password()),
+            tls: TlsMode::Disable,
+            tls_ca_pem: String::new(),
+        }
     }
 
     /// Version and settings as the server gives them.

@@ -46,6 +46,9 @@ macro_rules! list {
 
 // bench MODULE "NAME", "NEEDS", ROWS, ROUNDS, "SENTENCE"; (one line each: deploy/bench reads them)
 const BENCHES: &[Bench] = list! {
+    bench decode "decode", "mariadb sysbench", 400000, 5, "Decode a binlog on one core, beside mysqlbinlog -v and the driver's own decoding";
+    bench capture "capture", "mariadb sysbench", 800000, 5, "Bring a binlog over the network to local disk, beside a replica's I/O thread";
+    bench latency "latency", "mariadb", 10000, 5, "Time from commit at the source to visible at the destination, at 1,000 transactions a second";
     bench failover "failover", "mariadb network", 0, 20, "Kill incr-sync's node and wait for the first row that its new owner applied";
 };
 

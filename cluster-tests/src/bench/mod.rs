@@ -10,6 +10,7 @@ mod bench_server;
 mod content;
 mod contest;
 mod list;
+mod logged_load;
 mod machine;
 mod meter;
 mod options;
@@ -18,12 +19,18 @@ mod result;
 mod tool;
 
 // One line per bench; the other one is in `list.rs`.
+mod capture;
+mod decode;
 mod failover;
+mod latency;
 
 pub use bench_server::BenchServer;
+pub use capture::capture;
 pub use content::{TableContent, content, ensure_same_content};
 pub use contest::{Contest, Figures, Spread, Turn};
+pub use decode::decode;
 pub use failover::failover;
+pub use latency::latency;
 pub use list::{Bench, BenchFuture, benches};
 pub use machine::Machine;
 pub use meter::{Meter, ProcessUse};

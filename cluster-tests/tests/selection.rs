@@ -8,7 +8,7 @@ use oms_proto::v1::{MatchRules, ProjectSpec, ProjectState, StepKind, StepState, 
 /// Rules and names with everything that an identifier may hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_and_lists_select_what_the_preview_says() {
-    let scenario = Scenario::start(ServerKind::Mariadb, ServerKind::SeekDb)
+    let scenario = Scenario::start(ServerKind::MariaDb, ServerKind::SeekDb)
         .await
         .unwrap();
     let mut root = scenario.source.client().await.unwrap();
@@ -139,11 +139,11 @@ async fn rules_and_lists_select_what_the_preview_says() {
     node.client(&create).unwrap();
     let project = &scenario.project;
     project
-        .wait(node, |p| p.state() == ProjectState::Finished)
+        .wait(node, "the end", |p| p.state() == ProjectState::Finished)
         .await
         .unwrap();
     project
-        .wait_step(node, StepKind::FullVerifier, StepState::Finished)
+        .wait_step(node, StepKind::FullVerifier, &[StepState::Finished])
         .await
         .unwrap();
     let mut there = scenario.destination.client().await.unwrap();
@@ -173,7 +173,7 @@ async fn rules_and_lists_select_what_the_preview_says() {
 /// What cannot be selected is refused before anything is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_selection_that_cannot_be_is_refused() {
-    let scenario = Scenario::start(ServerKind::Mariadb, ServerKind::Mariadb)
+    let scenario = Scenario::start(ServerKind::MariaDb, ServerKind::MariaDb)
         .await
         .unwrap();
     let mut root = scenario.source.client().await.unwrap();

@@ -59,13 +59,14 @@ impl Retries {
         }
         inner.count += 1;
         inner.last = Some(error.to_string());
-        let since = inner.trouble.map_or(now, |(since, ..)| since);
+        let noticed_late = now.checked_sub(error.lasting()).unwrap_or(now);
+        let since = inner.trouble.map_or(noticed_late, |(since, ..)| since);
         inner.trouble = Some((since, now, error.code()));
         inner.run = None;
     }
 
     /// How many there were, the last one, and how long they have lasted unless it works again. A single
-    /// error has not lasted: only its repetition shows that.
+    /// error has not lasted unless it says so: only its repetition shows that.
     pub(crate) fn read(
         &self,
         progress: &Progress,

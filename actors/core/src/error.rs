@@ -1,6 +1,6 @@
 //! The error that crosses connector traits.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use oms_types::{Disposition, ErrorCode};
 
@@ -14,6 +14,7 @@ pub struct Failure {
     code: ErrorCode,
     detail: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    lasting: Duration,
 }
 
 impl Failure {
@@ -23,7 +24,19 @@ impl Failure {
             code,
             detail: detail.into(),
             source: None,
+            lasting: Duration::ZERO,
         }
+    }
+
+    /// Says for how long it had lasted already when it was noticed: for example since when nothing had been heard.
+    pub fn lasting_for(mut self, time: Duration) -> Self {
+        self.lasting = time;
+        self
+    }
+
+    /// For how long it had lasted already when it was noticed; zero unless known.
+    pub fn lasting(&self) -> Duration {
+        self.lasting
     }
 
     /// Adds the error that caused it.

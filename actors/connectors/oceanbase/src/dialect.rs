@@ -64,7 +64,7 @@ impl Dialect for OceanBaseDialect {
         let micros = u64::from(seconds) * 1_000_000;
         format!(
             "SET SESSION ob_trx_lock_timeout = {micros}, ob_trx_timeout = {}",
-            micros * 6
+            micros * 10
         )
     }
 

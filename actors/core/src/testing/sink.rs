@@ -3,7 +3,10 @@
 //! Each function checks one promise and panics where it is broken. All of them, in order, are
 //! [`run_all`]. They use tables of [`TableShape`] in a database of their own, which the caller makes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
@@ -18,6 +21,12 @@ use crate::{
     ExistingRows, Failure, LaneId, LaneState, RecordReader, RecordWriter, Row, RowOp, Sink, SinkOptions,
     TableName, TablePair, Watermark, codes,
 };
+
+/// Within this a claim must get through when an owner of a lower epoch stands still. Failover has 10 seconds, and needs
+/// others of them to notice the loss.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The same, when no other claim stands in the way.
+const UNHINDERED: Duration = Duration::from_secs(4);
 
 /// What the suite needs besides the sink.
 #[async_trait]
@@ -274,7 +283,13 @@ pub async fn a_claim_ends_a_stopped_owner(bed: &dyn SinkBed) {
     let mut applier = first.applier(LaneId(1)).await.expect("applier");
     applier.begin().await.expect("begin");
     applier.write(&[insert(&plain(1))]).await.expect("write");
+    let start = Instant::now();
     let second = setup.claim(2, 2).await;
+    let took = start.elapsed();
+    assert!(
+        took < UNHINDERED,
+        "a claim of a higher epoch waited {took:?} for a lower one"
+    );
     assert_eq!(second.checkpoint().await.expect("checkpoint"), None);
     apply(second.as_ref(), &[insert(&plain(1)), insert(&plain(2))], 1)
         .await
@@ -331,8 +346,7 @@ pub async fn a_claim_ends_what_stands_still_anywhere(bed: &dyn SinkBed) {
                 assert!(requests > 5, "{doing:?} takes more requests than {requests}");
                 break;
             }
-            let patience = Duration::from_secs(20);
-            let claimed = tokio::time::timeout(patience, setup.try_claim(2, 2)).await;
+            let claimed = tokio::time::timeout(PATIENCE, setup.try_claim(2, 2)).await;
             let claim = claimed
                 .unwrap_or_else(|_| panic!("{doing:?}: still waiting, frozen after {requests} requests"))
                 .unwrap_or_else(|e| panic!("{doing:?}, frozen after {requests} requests: {e}"));

@@ -50,7 +50,11 @@ impl Plan<'_> {
             if !c.frozen_reason.is_empty() {
                 return None;
             }
-            let why = Why::CannotRun(format!("node {} cannot reach a database ({code})", c.node));
+            let what = match code.starts_with("OMS-STORE-") {
+                true => "cannot keep the change log",
+                false => "cannot reach a database",
+            };
+            let why = Why::CannotRun(format!("node {} {what} ({code})", c.node));
             let moved = self.assign(record, project, kind, c.step(), Some(c), &why);
             // It is retried where it is: nothing waits.
             self.waiting

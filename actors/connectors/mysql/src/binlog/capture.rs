@@ -14,12 +14,13 @@ use super::{
     follower::LogFollower,
     login, place,
 };
-use crate::connection::{Endpoint, ServerInfo, Side, connect, failure};
+use crate::connection::{Endpoint, ServerInfo, Side, connect, failure, lost};
 
 /// What MariaDB answers instead of 1236 when another reader has come under our number: its
 /// `ER_SLAVE_SAME_ID`.
 const SAME_SERVER_ID: u16 = 4052;
-/// How long the server may look for the start, which it does in silence.
+/// How long the server may look for the start, which it does in silence. Meanwhile it is looked whether it can be
+/// reached.
 const START_SILENCE: Duration = Duration::from_secs(300);
 
 /// A running capture of a MySQL or MariaDB server, on a connection of its own.
@@ -31,6 +32,7 @@ pub struct BinlogCapture {
     dump: Dump,
     follower: LogFollower,
     ready: VecDeque<CapturedRecord>,
+    endpoint: Endpoint,
     place: String,
     silence: Duration,
     started: bool,
@@ -74,6 +76,7 @@ impl BinlogCapture {
         Ok(Self {
             dump,
             ready: VecDeque::new(),
+            endpoint: endpoint.clone(),
             place: format!("{}:{}", endpoint.host, endpoint.port),
             silence: (options.heartbeat * 4).max(Duration::from_secs(5)),
             started: false,
@@ -85,6 +88,33 @@ impl BinlogCapture {
     /// The place reached.
     pub fn place(&self) -> &BinlogPosition {
         self.follower.place()
+    }
+
+    /// The next packet. A server that is at the end of its log says so by heartbeats. Before the first record it
+    /// may be looking for the start, without a word: then a server that cannot be reached is told from a busy one by
+    /// logins beside this connection.
+    async fn packet(&mut self) -> Result<DumpPacket, Failure> {
+        let packet = match self.started {
+            true => tokio::time::timeout(self.silence, self.dump.next()).await,
+            false => {
+                tokio::select! {
+                    biased;
+                    packet = tokio::time::timeout(START_SILENCE, self.dump.next()) => packet,
+                    failure = lost(&self.endpoint, Side::Source) => return Err(failure.context(&self.place)),
+                }
+            }
+        };
+        match packet {
+            Ok(result) => result.map_err(|e| login::broken(e).context(&self.place)),
+            Err(_) => {
+                let silence = if self.started { self.silence } else { START_SILENCE };
+                Err(Failure::new(
+                    codes::src::UNREACHABLE,
+                    format!("{}: nothing came for {} s", self.place, silence.as_secs()),
+                )
+                .lasting_for(silence))
+            }
+        }
     }
 
     fn refused(&self, error: ServerError) -> Failure {
@@ -143,16 +173,7 @@ impl Capture for BinlogCapture {
             if let Some(record) = self.ready.pop_front() {
                 return Ok(record);
             }
-            let silence = if self.started { self.silence } else { START_SILENCE };
-            let packet = match tokio::time::timeout(silence, self.dump.next()).await {
-                Ok(result) => result.map_err(|e| login::broken(e).context(&self.place))?,
-                Err(_) => {
-                    return Err(Failure::new(
-                        codes::src::UNREACHABLE,
-                        format!("{}: nothing came for {} s", self.place, silence.as_secs()),
-                    ));
-                }
-            };
+            let packet = self.packet().await?;
             match packet {
                 DumpPacket::Event(event) => {
                     let now_us = now_us() + self.clock_difference_us;

@@ -23,11 +23,12 @@ use super::{
 };
 use crate::connection::ServerInfo;
 
-/// Seconds that a claim waits for a transaction of an earlier one before it ends that session.
-const PATIENCE: u32 = 5;
+/// Seconds that a claim waits for a transaction of an earlier one before it ends that session: the least that servers
+/// know. Transactions that are about to end do so within it; waiting for the others helps nobody.
+const PATIENCE: u32 = 1;
 
 /// Lock waits of a claim before it gives up for now.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 10;
 
 /// Rows that one transaction of `clear_table` deletes at most.
 const CLEAR_ROWS: u64 = 5_000;

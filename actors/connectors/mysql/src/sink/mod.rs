@@ -22,7 +22,6 @@ mod meta;
 mod mysql_sink;
 mod packet;
 mod plan;
-mod reach;
 mod receipt;
 mod record;
 mod session;

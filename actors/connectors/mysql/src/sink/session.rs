@@ -11,7 +11,6 @@ use oms_core::{ErrorCode, Failure, codes};
 use super::{
     dialect::{Dialect, SessionFacts},
     meta::MetaTables,
-    reach,
     statement::Statement,
 };
 use crate::connection::{self, Endpoint, ServerInfo, Side};
@@ -154,7 +153,9 @@ impl Session {
         let result = tokio::select! {
             biased;
             result = Self::collect(&mut self.conn, sql, count, &mut outcomes) => result,
-            lost = reach::lost(&self.shared.endpoint) => Err(lost),
+            failure = connection::lost(&self.shared.endpoint, Side::Destination) => {
+                return Err(SqlError { at: outcomes.len(), number: None, failure });
+            }
         };
         match result {
             Ok(()) => Ok(outcomes),
@@ -247,7 +248,13 @@ impl Session {
         &mut self,
         sql: impl AsRef<str>,
     ) -> Result<Vec<R>, SqlError> {
-        let rows: Result<Vec<Row>, Error> = self.conn.query(sql.as_ref()).await;
+        let rows: Result<Vec<Row>, Error> = tokio::select! {
+            biased;
+            rows = self.conn.query(sql.as_ref()) => rows,
+            failure = connection::lost(&self.shared.endpoint, Side::Destination) => {
+                return Err(SqlError { at: 0, number: None, failure });
+            }
+        };
         let rows = rows.map_err(|e| self.error(e, 0))?;
         rows.into_iter()
             .map(R::from_row_opt)

@@ -24,7 +24,7 @@ pub use checksum::{
     ColumnClass, ColumnShape, Comparison, TableChecksum, columns, compare_tables, identifier, table_checksum,
 };
 pub use client::{Client, RawValue};
-pub use cluster::{Deployment, DeploymentOptions, End, Home, Lan, Links, NodeCluster, Place, Way};
+pub use cluster::{Deployment, DeploymentOptions, End, Home, Lan, Links, NodeCluster, Place, SmallDisk, Way};
 pub use corpus::Corpus;
 pub use error::{Result, TestbedError};
 pub use load::{LOAD_TABLES, Load, LoadCounters, LoadOptions};

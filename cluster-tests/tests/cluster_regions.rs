@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use oms_cluster_tests::{Auditor, BankOptions, Deployment, DeploymentOptions, End, Place};
+use oms_proto::v1::MoveComponentRequest;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -118,4 +119,60 @@ async fn any_region_is_lost() {
     let audit = auditor.stop().await.unwrap();
     assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
     d.settle_bank(bank, 1).await.unwrap();
+}
+
+/// One node in each of two regions and a witness in the third: whichever region is lost, the project goes on, and never at the
+/// witness.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_witness_votes_and_runs_nothing() {
+    let options = DeploymentOptions {
+        places: vec![
+            Place::new("north", "a"),
+            Place::new("south", "a"),
+            Place::witness("third", "a"),
+        ],
+        regions: ("north", "south"),
+        ..Default::default()
+    };
+    let mut d = Deployment::start(options).await.unwrap();
+    let bank = d.follow_bank(&BankOptions::default()).await.unwrap();
+    settles(&d, 1, "north", "south").await;
+    let auditor = Auditor::start(&d.destination, bank.database()).await.unwrap();
+    let witness = 3;
+    let id = d.cluster.id_of(witness, 1).await.unwrap();
+    let known = d.cluster.nodes(1).await.unwrap();
+    let known = known.iter().find(|n| n.id == id).unwrap();
+    assert!(known.witness, "{known:?}");
+    assert!(d.cluster.cluster(1).await.unwrap().voters.contains(&id));
+
+    for lost in [1, 2, witness] {
+        d.cluster.vanish(lost).unwrap();
+        let took = d.flows(&bank, PATIENCE).await.unwrap();
+        println!("node {lost} is lost: new rows after {:.2} s", took.as_secs_f64());
+        let asked = d.cluster.other_than(&[lost, witness]).unwrap();
+        let cluster = &d.cluster;
+        let components = cluster.wait("a list of components", async || cluster.components(asked).await);
+        let components = components.await.unwrap();
+        assert!(components.iter().all(|c| c.node != id), "{components:?}");
+        d.cluster.revive(lost).await.unwrap();
+        d.cluster.settled().await.unwrap();
+        d.flows(&bank, PATIENCE).await.unwrap();
+    }
+    // Nor on request.
+    let (_, component) = d.cluster.owner(1, "incr-sync").await.unwrap();
+    let request = MoveComponentRequest {
+        id: component.id,
+        node: id,
+    };
+    let mut client = d.cluster.node(1).components().await.unwrap();
+    let refused = client.move_component(request).await.unwrap_err();
+    println!("a move to the witness: {}", refused.message());
+    let audit = auditor.stop().await.unwrap();
+    assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
+    d.settle_bank(bank, 1).await.unwrap();
+    let said = d.cluster.node(witness).log();
+    assert!(
+        !said.contains("incr-sync") && !said.contains("capturing from"),
+        "{said}"
+    );
 }

@@ -84,6 +84,29 @@ fn links_lead_somewhere() {
     assert!(checked >= 10, "only {checked} links");
 }
 
+/// A test is named `FILE::TEST`.
+#[test]
+fn tests_that_pages_name_exist() {
+    let mut checked = 0;
+    for (path, text) in pages() {
+        for name in quoted(&text) {
+            let Some((file, test)) = name.split_once("::").filter(|(f, _)| f.starts_with("cluster_")) else {
+                continue;
+            };
+            let file = root().join(format!("cluster-tests/tests/{file}.rs"));
+            let code = fs::read_to_string(&file)
+                .unwrap_or_else(|e| panic!("{}: {name}: {e}", path.display()));
+            assert!(
+                code.contains(&format!("fn {test}(")),
+                "{}: there is no test {name}",
+                path.display()
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "only {checked} tests");
+}
+
 #[test]
 fn files_that_pages_name_exist() {
     let top: BTreeSet<String> = fs::read_dir(root())

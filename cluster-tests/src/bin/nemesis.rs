@@ -23,6 +23,9 @@ struct Arguments {
     /// The destination: mariadb, mysql56, mysql97 or seekdb
     #[arg(long, default_value = "mariadb")]
     destination: String,
+    /// Nodes and databases reach each other without proxies, so that links are never slow
+    #[arg(long)]
+    direct: bool,
     /// Transfers per second
     #[arg(long, default_value_t = 50)]
     rate: u32,
@@ -47,7 +50,8 @@ fn main() -> anyhow::Result<()> {
     };
     let deployment = DeploymentOptions {
         destination,
-        ..DeploymentOptions::default()
+        wan: !a.direct,
+        ..nemesis::deployment()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let run = nemesis::run(deployment, &options, |outcome| eprintln!("{outcome}"));

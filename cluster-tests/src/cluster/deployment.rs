@@ -24,8 +24,10 @@ pub struct DeploymentOptions {
     pub places: Vec<Place>,
     /// Regions of source and destination; empty: unknown.
     pub regions: (&'static str, &'static str),
-    /// Whether nodes reach each other through proxies that can be slow.
+    /// Whether nodes reach each other and the databases through proxies that can be slow.
     pub wan: bool,
+    /// The size of a disk of its own for each node's data, if wanted.
+    pub disk_megabytes: Option<u32>,
     /// For every node.
     pub environment: Vec<(&'static str, &'static str)>,
 }
@@ -38,6 +40,7 @@ impl Default for DeploymentOptions {
             places: ["a", "b", "c"].map(|zone| Place::new("default", zone)).to_vec(),
             regions: ("", ""),
             wan: false,
+            disk_megabytes: None,
             environment: Vec::new(),
         }
     }
@@ -67,6 +70,9 @@ impl Deployment {
             .tempdir_in(root)?;
         let cluster = async {
             let mut cluster = NodeCluster::create(folder.path(), options.wan, &options.environment).await?;
+            if let Some(megabytes) = options.disk_megabytes {
+                cluster.own_disks(megabytes)?;
+            }
             cluster.grow(&options.places).await?;
             anyhow::Ok(cluster)
         };

@@ -18,16 +18,20 @@ const NODE_PORT: u16 = 7070;
 
 /// Nodes as hosts of their own: each in a network namespace, joined by a bridge, cut by `iptables`. Where the
 /// machine forbids namespaces, all on the loopback device with a proxy before every node and database, and the
-/// proxies cut (the first cluster of a process prints which).
+/// proxies cut (the first cluster of a process prints which). Links can be slow where proxies carry them: always on the
+/// loopback device, and in namespaces if the network was made so.
 ///
 /// Dropping it removes everything; what a killed process left behind is removed by the next one.
 #[derive(Debug)]
 pub struct Lan {
     subnet: Option<Subnet>,
     links: Arc<Links>,
+    /// Whether nodes and databases are reached through proxies, also in namespaces.
+    proxied: bool,
     nodes: Mutex<BTreeSet<u8>>,
-    /// Databases by the port at which nodes reach them.
-    databases: Mutex<Vec<(End, u16)>>,
+    databases: Mutex<BTreeSet<End>>,
+    /// Ports of this machine at which nodes reach an end.
+    doors: Mutex<Vec<(End, u16)>>,
     proxies: Mutex<JoinSet<()>>,
 }
 
@@ -45,8 +49,9 @@ pub struct Home {
 }
 
 impl Lan {
-    /// An empty network.
-    pub async fn create() -> anyhow::Result<Self> {
+    /// An empty network. `proxied`: nodes and databases are reached through proxies, so that delays, rates, stalls and
+    /// resets of [`Links`] apply.
+    pub async fn create(proxied: bool) -> anyhow::Result<Self> {
         static SAID: Once = Once::new();
         let obstacle = tokio::task::spawn_blocking(netns::obstacle).await?;
         let said = match &obstacle {
@@ -61,8 +66,10 @@ impl Lan {
         let lan = Self {
             subnet,
             links: Arc::new(Links::default()),
+            proxied,
             nodes: Mutex::default(),
             databases: Mutex::default(),
+            doors: Mutex::default(),
             proxies: Mutex::default(),
         };
         if let Some(subnet) = &lan.subnet {
@@ -103,14 +110,19 @@ impl Lan {
         self.subnet.as_ref().map_or(Ipv4Addr::LOCALHOST, |s| s.address(1))
     }
 
-    /// What holds between its ends, also for connections that go through a [`Lan::wan`].
-    pub fn links(&self) -> &Links {
+    /// What holds between its ends, for connections that go through proxies.
+    pub fn links(&self) -> &Arc<Links> {
         &self.links
     }
 
-    /// A place for node number `node`. With `wan`, others reach it through a proxy, so that delays, rates, stalls
-    /// and resets of [`Links`] apply.
-    pub async fn settle(&self, node: u8, wan: bool) -> anyhow::Result<Home> {
+    /// Why links cannot be slow; `None`: they can.
+    pub fn obstacle_to_delay(&self) -> Option<&'static str> {
+        (self.is_isolated() && !self.proxied)
+            .then_some("in namespaces only proxies delay, and there are none")
+    }
+
+    /// A place for node number `node`.
+    pub async fn settle(&self, node: u8) -> anyhow::Result<Home> {
         let home = match &self.subnet {
             Some(subnet) => {
                 let (name, bridge) = (namespace(subnet, node), bridge(subnet));
@@ -143,8 +155,8 @@ impl Lan {
                 run("ip", &["-n", &name, "link", "set", "eth0", "up"])?;
                 self.links.place(address, End::Node(node));
                 let listen = format!("{address}:{NODE_PORT}");
-                let advertise = match wan {
-                    true => self.wan(End::Node(node), &listen).await?.to_string(),
+                let advertise = match self.proxied {
+                    true => self.door(End::Node(node), &listen).await?.to_string(),
                     false => listen.clone(),
                 };
                 Home {
@@ -157,7 +169,7 @@ impl Lan {
             None => {
                 let lease = PortLease::take()?;
                 let listen = format!("127.0.0.1:{}", lease.port());
-                let advertise = self.wan(End::Node(node), &listen).await?.to_string();
+                let advertise = self.door(End::Node(node), &listen).await?.to_string();
                 Home {
                     namespace: None,
                     listen,
@@ -172,22 +184,25 @@ impl Lan {
 
     /// Makes a database of this machine reachable for nodes and says where it is for them.
     pub async fn attach(&self, end: End, port: u16) -> anyhow::Result<SocketAddr> {
-        let address = match &self.subnet {
-            Some(subnet) => SocketAddr::from((subnet.address(1), port)),
-            None => self.wan(end, &format!("127.0.0.1:{port}")).await?,
-        };
-        self.databases.lock().push((end, address.port()));
-        Ok(address)
+        self.databases.lock().insert(end);
+        match &self.subnet {
+            Some(subnet) if !self.proxied => {
+                self.doors.lock().push((end, port));
+                Ok(SocketAddr::from((subnet.address(1), port)))
+            }
+            _ => self.door(end, &format!("127.0.0.1:{port}")).await,
+        }
     }
 
     /// Starts a proxy before `end` and says where it listens. It lives as long as this network.
-    pub async fn wan(&self, end: End, target: &str) -> anyhow::Result<SocketAddr> {
+    async fn door(&self, end: End, target: &str) -> anyhow::Result<SocketAddr> {
         let listener = StdListener::bind((self.host(), 0)).context("a proxy's port")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let proxy = proxy::serve(listener, end, target.to_owned(), Arc::clone(&self.links));
         self.proxies.lock().spawn(proxy);
+        self.doors.lock().push((end, address.port()));
         Ok(address)
     }
 
@@ -221,10 +236,14 @@ impl Lan {
 
     /// A node from all databases, both ways.
     pub fn cut_from_databases(&self, node: u8) -> anyhow::Result<()> {
-        let databases: Vec<End> = self.databases.lock().iter().map(|(end, _)| *end).collect();
-        databases
+        self.databases()
             .into_iter()
             .try_for_each(|end| self.cut_both(End::Node(node), end))
+    }
+
+    /// All databases.
+    pub fn databases(&self) -> Vec<End> {
+        self.databases.lock().iter().copied().collect()
     }
 
     /// Every link works again.
@@ -243,32 +262,36 @@ impl Lan {
         let Some(subnet) = &self.subnet else {
             return Ok(());
         };
-        let ports = self.databases.lock().clone();
-        let ports = |end: End| {
-            let found = ports.iter().filter(move |(e, _)| *e == end);
+        let doors = self.doors.lock().clone();
+        let doors = |end: End| {
+            let found = doors.iter().filter(move |(e, _)| *e == end);
             found.map(|(_, port)| port.to_string()).collect::<Vec<_>>()
         };
         let host = subnet.address(1).to_string();
-        match (from, to) {
-            (End::Node(a), End::Node(b)) => {
-                let (name, source) = (namespace(subnet, b), subnet.address(10 + a).to_string());
-                iptables(&name, &[verb, "INPUT", "-s", &source, "-j", "DROP"])
+        if let End::Node(a) = from {
+            for port in doors(to) {
+                let rule = [
+                    verb, "OUTPUT", "-p", "tcp", "-d", &host, "--dport", &port, "-j", "DROP",
+                ];
+                iptables(&namespace(subnet, a), &rule)?;
             }
-            (End::Node(a), database) => ports(database).iter().try_for_each(|port| {
-                let rule = [
-                    verb, "OUTPUT", "-p", "tcp", "-d", &host, "--dport", port, "-j", "DROP",
-                ];
-                iptables(&namespace(subnet, a), &rule)
-            }),
-            (database, End::Node(b)) => ports(database).iter().try_for_each(|port| {
-                let rule = [
-                    verb, "INPUT", "-p", "tcp", "-s", &host, "--sport", port, "-j", "DROP",
-                ];
-                iptables(&namespace(subnet, b), &rule)
-            }),
-            // Databases do not talk to each other.
-            _ => Ok(()),
         }
+        if let End::Node(b) = to {
+            for port in doors(from) {
+                let rule = [
+                    verb, "INPUT", "-p", "tcp", "-s", &host, "--sport", &port, "-j", "DROP",
+                ];
+                iptables(&namespace(subnet, b), &rule)?;
+            }
+        }
+        if let (End::Node(a), End::Node(b)) = (from, to) {
+            let source = subnet.address(10 + a).to_string();
+            iptables(
+                &namespace(subnet, b),
+                &[verb, "INPUT", "-s", &source, "-j", "DROP"],
+            )?;
+        }
+        Ok(())
     }
 }
 

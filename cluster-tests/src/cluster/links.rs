@@ -70,6 +70,13 @@ impl Links {
         });
     }
 
+    /// Delay and rate of every link of an end to `others`; zero of both: as fast as the machine.
+    pub fn shape_all(&self, end: End, others: &[End], delay: Duration, bytes_per_second: u64) {
+        for other in others.iter().filter(|other| **other != end) {
+            self.shape(end, *other, delay, bytes_per_second);
+        }
+    }
+
     /// Stalls one direction, or lets it go on: bytes wait, connections stay.
     pub fn cut(&self, from: End, to: End, cut: bool) {
         self.state

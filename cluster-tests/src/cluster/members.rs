@@ -13,6 +13,7 @@ use oms_proto::v1::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::lan::{Lan, say};
+use super::small_disk::SmallDisk;
 use crate::node::{Admission, OmsNode, tail};
 
 /// How long the cluster may take for anything that a test waits for.
@@ -54,6 +55,13 @@ impl Place {
     }
 }
 
+#[derive(Debug)]
+enum Disk {
+    Common,
+    Own { megabytes: u32 },
+    Forbidden(String),
+}
+
 /// Nodes by number, from 1 in the order of [`NodeCluster::add`]. The number is the testbed's; the node's id in the
 /// cluster is [`NodeCluster::id_of`].
 #[derive(Debug)]
@@ -62,9 +70,11 @@ pub struct NodeCluster {
     /// Ids in the cluster, as far as they were asked for.
     ids: BTreeMap<u8, u64>,
     environment: Vec<(String, String)>,
-    wan: bool,
     folder: PathBuf,
-    // Behind the nodes: their namespaces go last.
+    /// How large the nodes' disks are, if they have their own.
+    disk: Disk,
+    // Behind the nodes, like their namespaces: what is in use cannot be taken away.
+    disks: BTreeMap<u8, SmallDisk>,
     lan: Lan,
 }
 
@@ -79,10 +89,38 @@ impl NodeCluster {
                 .chain(environment)
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
-            wan,
             folder: folder.to_owned(),
-            lan: Lan::create().await?,
+            disk: Disk::Common,
+            disks: BTreeMap::new(),
+            lan: Lan::create(wan).await?,
         })
+    }
+
+    /// Nodes that are added from now on have a small disk of their own for their data, where the machine allows that.
+    pub fn own_disks(&mut self, megabytes: u32) -> anyhow::Result<()> {
+        let trial = SmallDisk::mount(&self.folder.join("disk"), 1);
+        self.disk = match trial {
+            Ok(_) => Disk::Own { megabytes },
+            Err(why) => {
+                say(&format!("nodes have no disks of their own: {why:#}"));
+                Disk::Forbidden(format!("{why:#}"))
+            }
+        };
+        Ok(())
+    }
+
+    /// The small disk of a node.
+    pub fn disk(&self, number: u8) -> anyhow::Result<&SmallDisk> {
+        self.disks.get(&number).context("the node has no disk of its own")
+    }
+
+    /// Why disks cannot be full; `None`: they can.
+    pub fn obstacle_to_full_disks(&self) -> Option<&str> {
+        match &self.disk {
+            Disk::Common => Some("the nodes have no disks of their own"),
+            Disk::Own { .. } => None,
+            Disk::Forbidden(why) => Some(why),
+        }
     }
 
     /// The network.
@@ -93,8 +131,11 @@ impl NodeCluster {
     /// Adds a node that is not started. Its number.
     pub async fn settle(&mut self, place: Place) -> anyhow::Result<u8> {
         let number = self.nodes.keys().max().copied().unwrap_or_default() + 1;
-        let home = self.lan.settle(number, self.wan).await?;
+        let home = self.lan.settle(number).await?;
         let data = self.folder.join(format!("node{number}"));
+        if let Disk::Own { megabytes } = self.disk {
+            self.disks.insert(number, SmallDisk::mount(&data, megabytes)?);
+        }
         let mut node = OmsNode::at(home, &data, (place.region, place.zone));
         node.set_environment(&self.environment);
         self.nodes.insert(number, node);
@@ -169,27 +210,46 @@ impl NodeCluster {
 
     /// Waits until every running node is online and there are as many voters as the running nodes allow.
     pub async fn settled(&self) -> anyhow::Result<()> {
+        let running = self.running().len();
+        let what = format!("{} voters and {running} nodes online", voters(running));
+        self.wait(&what, async || self.is_settled().await).await
+    }
+
+    /// [`NodeCluster::settled`], where a node may end by itself meanwhile and is started again then: one that had no room
+    /// on its disk.
+    pub async fn settled_again(&mut self, number: u8) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.node(number).pid().is_none() {
+                self.start(number, None).await?;
+            }
+            if !self.node_mut(number).is_running()? {
+                self.node_mut(number).wait_exit(PATIENCE).await?;
+                continue;
+            }
+            let Err(last) = self.is_settled().await else {
+                return Ok(());
+            };
+            ensure!(
+                Instant::now() < deadline,
+                "the cluster does not settle: {last:#}\n{}",
+                self.logs()
+            );
+            sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    async fn is_settled(&self) -> anyhow::Result<()> {
         let running = self.running();
-        let voters = match running.len() {
-            0..=2 => 1,
-            3..=4 => 3,
-            _ => 5,
-        };
         let first = *running.first().context("no node runs")?;
-        self.wait(
-            &format!("{voters} voters and {} nodes online", running.len()),
-            async || {
-                let cluster = self.cluster(first).await?;
-                let online = self.nodes(first).await?;
-                let online = online.iter().filter(|n| n.health() == NodeHealth::Online).count();
-                ensure!(
-                    cluster.voters.len() >= voters && online >= running.len() && cluster.leader != 0,
-                    "{cluster:?}, {online} online"
-                );
-                Ok(())
-            },
-        )
-        .await
+        let cluster = self.cluster(first).await?;
+        let online = self.nodes(first).await?;
+        let online = online.iter().filter(|n| n.health() == NodeHealth::Online).count();
+        ensure!(
+            cluster.voters.len() >= voters(running.len()) && online >= running.len() && cluster.leader != 0,
+            "{cluster:?}, {online} online"
+        );
+        Ok(())
     }
 
     /// A node.
@@ -234,6 +294,7 @@ impl NodeCluster {
             node.kill()?;
         }
         self.ids.remove(&number);
+        self.disks.remove(&number);
         Ok(std::fs::remove_dir_all(node.data())?)
     }
 
@@ -394,6 +455,15 @@ impl NodeCluster {
             )
         };
         self.nodes.iter().map(part).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// How many voters so many nodes have.
+fn voters(nodes: usize) -> usize {
+    match nodes {
+        0..=2 => 1,
+        3..=4 => 3,
+        _ => 5,
     }
 }
 

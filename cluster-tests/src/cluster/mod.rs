@@ -6,6 +6,7 @@ mod links;
 mod members;
 mod netns;
 mod proxy;
+mod small_disk;
 mod sockets;
 mod subnet;
 
@@ -13,3 +14,4 @@ pub use deployment::{Deployment, DeploymentOptions};
 pub use lan::{Home, Lan};
 pub use links::{End, Links, Way};
 pub use members::{NodeCluster, Place};
+pub use small_disk::SmallDisk;

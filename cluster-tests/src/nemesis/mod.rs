@@ -1,6 +1,7 @@
 //! Faults of every kind, one after the other, at random moments and places, while money moves.
 
 mod fault;
+pub mod phases;
 mod report;
 
 use std::time::Duration;
@@ -44,6 +45,15 @@ impl Default for NemesisOptions {
     }
 }
 
+/// A deployment in which every fault is possible, as far as the machine allows.
+pub fn deployment() -> DeploymentOptions {
+    DeploymentOptions {
+        wan: true,
+        disk_megabytes: Some(256),
+        ..DeploymentOptions::default()
+    }
+}
+
 /// Starts a deployment, moves a bank, and breaks things until the time is over. Then everything is healed and both
 /// sides are compared. An error if anything was lost, doubled or did not go on; `progress` hears of each fault.
 pub async fn run(
@@ -52,6 +62,8 @@ pub async fn run(
     mut progress: impl FnMut(&FaultOutcome),
 ) -> anyhow::Result<NemesisReport> {
     let mut deployment = Deployment::start(deployment).await?;
+    let (kinds, left_out) = possible(&deployment, &options.kinds);
+    ensure!(!kinds.is_empty(), "no fault is possible here: {left_out:?}");
     let bank_options = BankOptions {
         rate: options.rate,
         seed: options.seed,
@@ -61,10 +73,10 @@ pub async fn run(
     deployment.flows(&bank, RECOVERY).await?;
     let auditor = Auditor::start(&deployment.destination, bank.database()).await?;
     let mut rng = StdRng::seed_from_u64(options.seed);
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut deck) = (Vec::new(), Vec::new());
     let end = Instant::now() + options.duration;
     while Instant::now() < end {
-        let kind = options.kinds[rng.random_range(0..options.kinds.len())];
+        let kind = draw(&mut deck, &kinds, &mut rng);
         let outcome = strike(&mut deployment, &bank, kind, &mut rng).await;
         let outcome = outcome.with_context(|| {
             let before: Vec<String> = outcomes.iter().map(FaultOutcome::to_string).collect();
@@ -95,7 +107,28 @@ pub async fn run(
         transfers,
         audit,
         refused,
+        left_out,
     })
+}
+
+/// The kinds that are possible in a deployment, and why others are not.
+fn possible(deployment: &Deployment, kinds: &[FaultKind]) -> (Vec<FaultKind>, Vec<(FaultKind, String)>) {
+    let (mut possible, mut left_out) = (Vec::new(), Vec::new());
+    for kind in kinds {
+        match kind.obstacle(deployment) {
+            None => possible.push(*kind),
+            Some(why) => left_out.push((*kind, why)),
+        }
+    }
+    (possible, left_out)
+}
+
+/// One of all, in random order: none comes again before all others have come.
+fn draw<T: Copy>(deck: &mut Vec<T>, all: &[T], rng: &mut StdRng) -> T {
+    if deck.is_empty() {
+        deck.extend_from_slice(all);
+    }
+    deck.swap_remove(rng.random_range(0..deck.len()))
 }
 
 /// One fault: it comes, stays for a while, goes, and the work goes on.
@@ -112,12 +145,10 @@ async fn strike(
         .wait("a leader", async || deployment.cluster.leader(asked).await)
         .await?;
     let victim = victim(deployment, &before, leader, rng)?;
-    let fault = Fault::new(kind, victim, rng);
+    let mut fault = Fault::new(kind, victim, deployment, rng);
     let start = Instant::now();
-    fault
-        .begin(deployment)
-        .await
-        .with_context(|| format!("{fault} begins"))?;
+    let begun = fault.begin(deployment).await;
+    begun.with_context(|| format!("{fault} begins"))?;
     // The other nodes are a majority, so the work should go on before the fault ends. Not when a database is gone.
     let hold = Duration::from_millis(rng.random_range(500..9_000));
     let during = match kind.leaves_databases() {
@@ -125,10 +156,8 @@ async fn strike(
         false => None,
     };
     sleep((start + hold).saturating_duration_since(Instant::now())).await;
-    fault
-        .end(deployment)
-        .await
-        .with_context(|| format!("{fault} ends"))?;
+    let ended = fault.end(deployment).await;
+    ended.with_context(|| format!("{fault} ends"))?;
     let healed = Instant::now();
     deployment
         .flows(bank, RECOVERY)
@@ -136,11 +165,8 @@ async fn strike(
         .with_context(|| format!("after {fault}"))?;
     let standstill = during.unwrap_or_else(|| start.elapsed());
     let recovery = healed.elapsed();
-    deployment
-        .cluster
-        .settled()
-        .await
-        .with_context(|| format!("after {fault}"))?;
+    let settled = fault.settled(deployment).await;
+    settled.with_context(|| format!("after {fault}"))?;
     let after = components(deployment).await?;
     let moved = after
         .iter()

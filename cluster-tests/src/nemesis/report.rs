@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use oms_types::codes;
 
+use super::fault::FaultKind;
 use crate::auditor::Audit;
 use crate::cluster::Deployment;
 
@@ -60,6 +61,8 @@ pub struct NemesisReport {
     pub audit: Audit,
     /// How often a former owner was refused, as the nodes' logs have it.
     pub refused: usize,
+    /// Faults that were wanted and are not possible here, and why.
+    pub left_out: Vec<(FaultKind, String)>,
 }
 
 impl fmt::Display for NemesisReport {
@@ -88,7 +91,11 @@ impl fmt::Display for NemesisReport {
             self.audit.looks,
             self.audit.longest_standstill.as_secs_f64(),
             self.refused
-        )
+        )?;
+        for (kind, why) in &self.left_out {
+            write!(f, "\nleft out: {kind:?}, because {why}")?;
+        }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ mod behavior;
 mod clock;
 mod context;
 mod host;
+mod live;
 mod log;
 mod observation;
 mod reporter;
@@ -25,11 +26,12 @@ pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
 pub use components::{
     Alone, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
-    IncrSyncSettings, LogConsumer, LogStart, LogStream, Mapping, OtherNodes, Shelf, ShelfGuard, ShelvedLog,
+    IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping, OtherNodes, Shelf, ShelfGuard, ShelvedLog,
     Store, StoreSettings, StoreSite, load_pairs_each,
 };
 pub use context::Context;
 pub use host::{ComponentHost, HostError};
+pub use live::Live;
 pub use log::{ComponentLog, LogLevel, LogLine};
 pub use observation::{Observation, Progress, ProgressCell, RunState, Trouble};
 pub use reporter::{Facts, Reporter};

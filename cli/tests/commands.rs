@@ -417,6 +417,23 @@ fn a_project_is_created_started_and_validated() {
 }
 
 #[test]
+fn limits_and_concurrency_are_changed() {
+    let daemon = Running::start(full());
+    let nothing = daemon.run(&["project", "tune", "shop"]);
+    assert_eq!(nothing.code, 2);
+    let limited = daemon.run(&["project", "tune", "shop", "--full-rows-per-second", "5000"]);
+    assert_eq!(
+        (limited.code, limited.out.as_str()),
+        (0, "project shop: full import auto, at most 5000 rows/s\n")
+    );
+    let both = ["--full-rows-per-second", "0", "--full-workers", "3"];
+    let free = daemon.run(&[&["project", "tune", "shop"], both.as_slice()].concat());
+    assert_eq!(free.out, "project shop: full import 3 workers\n");
+    let unknown = daemon.run(&["project", "tune", "shop", "--full-concurrency", "slow"]);
+    assert!(unknown.code == 2 && unknown.err.contains("custom"), "{}", unknown.err);
+}
+
+#[test]
 fn correction_statements_can_be_piped() {
     let daemon = Running::start(full());
     let sql = daemon.run(&["project", "diff", "shop", "--sql"]);

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use oms_core::{Failure, codes};
 use oms_mysql::{catalog::Database, precheck::KEYS};
-use oms_proto::v1::{MatchRules, ProjectSpec};
+use oms_meta::{check_full, check_incremental};
+use oms_proto::v1::{Concurrency, MatchRules, ProjectSpec};
 
 pub(crate) use resolve::{Resolved, databases, resolve};
 use rule::Rule;
@@ -49,6 +50,16 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
                 .push("rules: select by name in `databases` or by patterns in `rules`, not both".to_owned());
         }
         Some(rules) => check_rules(rules, &mut problems),
+    }
+    if let Some(Err(problem)) = spec.full.as_ref().map(check_full) {
+        problems.push(problem);
+    }
+    if let Some(Err(problem)) = spec.incremental.as_ref().map(check_incremental) {
+        problems.push(problem);
+    }
+    let verifies = spec.verify.as_ref().map(|v| v.concurrency());
+    if matches!(verifies, Some(Concurrency::Auto | Concurrency::Custom)) {
+        problems.push("verify.concurrency: stable, normal or fast".to_owned());
     }
     let mut seen = BTreeSet::new();
     for (i, database) in spec.databases.iter().enumerate() {

@@ -20,7 +20,7 @@ pub use conflict::{ConflictGraph, ForeignKeyEdge, KeyExtractor, KeyLock, Placeme
 pub use error::ApplyError;
 pub use import::{
     ChunkPlan, ConflictedChunk, ExistingPolicy, ImportConfig, ImportEnd, ImportProgress, ImportReport,
-    Importer, RetryPolicy, TableProgress, TableReport, TableState, TokenBucket,
+    ImportTuning, Importer, RetryPolicy, TableProgress, TableReport, TableState, TokenBucket, Workers,
 };
 pub use sync::{
     ApplyProgress, CommitOrder, EventFeed, EventSource, SyncConfig, SyncEnd, SyncPlan, Synchronizer, Tracker,

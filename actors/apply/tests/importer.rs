@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use model::*;
 use oms_apply::{
-    ExistingPolicy, ImportConfig, ImportEnd, ImportReport, Importer, RetryPolicy, SyncConfig, SyncEnd,
-    SyncPlan, Synchronizer, TableState, resume_or_initialize,
+    ExistingPolicy, ImportConfig, ImportEnd, ImportReport, ImportTuning, Importer, RetryPolicy, SyncConfig,
+    SyncEnd, SyncPlan, Synchronizer, TableState, Workers, resume_or_initialize,
     testing::{Fault, MemorySink, MemorySource},
 };
 use oms_core::{Position, RowChange, Sink, TableSchema, codes};
@@ -25,7 +25,10 @@ fn runtime() -> tokio::runtime::Runtime {
 
 fn small() -> ImportConfig {
     ImportConfig {
-        workers: 3,
+        tuning: ImportTuning {
+            workers: Workers::Fixed(3),
+            ..ImportTuning::default()
+        },
         chunk_rows: 2,
         batch_bytes: 60,
         retry: RetryPolicy {
@@ -392,7 +395,11 @@ fn the_throttle_limits_rows_per_second() {
     runtime().block_on(async {
         let begun = tokio::time::Instant::now();
         let config = ImportConfig {
-            rows_per_second: Some(50),
+            tuning: ImportTuning {
+                workers: Workers::Fixed(3),
+                rows_per_second: Some(50),
+                bytes_per_second: None,
+            },
             ..small()
         };
         assert!(world.import(config).await.is_complete());
@@ -404,4 +411,43 @@ fn the_throttle_limits_rows_per_second() {
         );
     });
     assert!(world.is_equal());
+}
+
+#[test]
+fn limits_and_workers_change_while_it_runs() {
+    runtime().block_on(async {
+        let world = World::new(12);
+        world.fill(150);
+        let limited = ImportTuning {
+            workers: Workers::Fixed(1),
+            rows_per_second: Some(1),
+            bytes_per_second: None,
+        };
+        let config = ImportConfig {
+            tuning: limited,
+            ..small()
+        };
+        let importer = world.importer(1, config);
+        let begun = tokio::time::Instant::now();
+        let cancel = CancellationToken::new();
+        let rows = || importer.progress().read().iter().map(|t| t.rows).sum::<u64>();
+        let (end, seen) = tokio::join!(importer.run(&cancel), async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let slow = rows();
+            importer.tune(ImportTuning {
+                workers: Workers::Auto(5),
+                rows_per_second: None,
+                bytes_per_second: None,
+            });
+            slow
+        });
+        let ImportEnd::Finished(report) = end.unwrap() else {
+            panic!("nobody cancelled it");
+        };
+        assert!(report.is_complete());
+        assert!((10..=25).contains(&seen), "{seen} rows in 20 seconds at 1 per second");
+        // Whoever waited under the old limit went on at once.
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert!(world.is_equal());
+    });
 }

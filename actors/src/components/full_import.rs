@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use oms_apply::{ExistingPolicy, ImportConfig, ImportEnd, ImportReport, Importer, TableState};
+use oms_apply::{ExistingPolicy, ImportConfig, ImportEnd, ImportReport, ImportTuning, Importer, TableState, Workers};
 use oms_core::{ClaimToken, Failure, Sink, Source};
 
 use super::pairs::{Mapping, load_pairs};
-use crate::{Behavior, Completion, Context, Facts};
+use crate::{Behavior, Completion, Context, Facts, Live};
 
 /// How often progress is published.
 const TICK: Duration = Duration::from_millis(250);
@@ -23,14 +23,10 @@ pub struct FullImportSettings {
     pub ignore_existing: bool,
     /// The user went on although destination tables hold rows.
     pub existing_accepted: bool,
-    /// Chunks that are copied at the same time.
-    pub workers: u32,
+    /// Workers and limits, which may change at any time.
+    pub tuning: Live<ImportTuning>,
     /// Most rows of a chunk.
     pub chunk_rows: u64,
-    /// Upper limit; 0: none.
-    pub max_rows_per_second: u64,
-    /// Upper limit; 0: none.
-    pub max_bytes_per_second: u64,
     /// Conflicting rows above which a table fails.
     pub max_conflicts: u64,
     /// Note the end of the source's log afterwards, for incremental synchronization.
@@ -57,9 +53,8 @@ impl FullImport {
 
     fn config(&self) -> ImportConfig {
         let s = &self.settings;
-        let limit = |n: u64| (n > 0).then_some(n);
         ImportConfig {
-            workers: usize::try_from(s.workers).unwrap_or(1).max(1),
+            tuning: s.tuning.now(),
             chunk_rows: s.chunk_rows,
             existing: if s.ignore_existing {
                 ExistingPolicy::Ignore
@@ -68,21 +63,44 @@ impl FullImport {
             },
             check_empty: !s.existing_accepted,
             max_conflicts: s.max_conflicts,
-            rows_per_second: limit(s.max_rows_per_second),
-            bytes_per_second: limit(s.max_bytes_per_second),
             ..ImportConfig::default()
         }
     }
 }
 
-/// Publishes progress until dropped.
-async fn follow(context: &Context, importer: &Importer) {
+/// Publishes progress, and passes on changes of the tuning, until dropped.
+async fn follow(context: &Context, importer: &Importer, tuning: &Live<ImportTuning>) {
     let progress = importer.progress();
     let mut tick = tokio::time::interval(TICK);
+    let mut known = tuning.now();
     loop {
         tick.tick().await;
+        let now = tuning.now();
+        if now != known {
+            known = now;
+            importer.tune(now);
+            context.log.info(format!("goes on with {}", words(&now)));
+        }
         publish(context, &progress.read());
     }
+}
+
+/// Workers and limits for people.
+fn words(tuning: &ImportTuning) -> String {
+    let mut words = match tuning.workers {
+        Workers::Fixed(1) => "1 worker".to_owned(),
+        Workers::Fixed(n) => format!("{n} workers"),
+        Workers::Auto(most) => format!("up to {most} workers, as many as make it faster"),
+    };
+    for (limit, unit) in [
+        (tuning.rows_per_second, "rows/s"),
+        (tuning.bytes_per_second, "bytes/s"),
+    ] {
+        if let Some(limit) = limit {
+            words.push_str(&format!(", at most {limit} {unit}"));
+        }
+    }
+    words
 }
 
 fn publish(context: &Context, tables: &[oms_apply::TableProgress]) {
@@ -152,7 +170,7 @@ impl Behavior for FullImport {
         );
         let end = tokio::select! {
             end = importer.run(&context.cancel) => end?,
-            () = follow(context, &importer) => return Ok(Completion::Stopped),
+            () = follow(context, &importer, &self.settings.tuning) => return Ok(Completion::Stopped),
         };
         publish(context, &importer.progress().read());
         let report = match end {

@@ -338,6 +338,16 @@ impl project_service_server::ProjectService for Fake {
         project.spec.get_or_insert_default().labels.extend(r.add);
         Ok(Response::new(project.clone()))
     }
+    async fn tune_project(&self, r: Request<TuneProjectRequest>) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        let mut script = self.called(format!("tune {:?}", r.full));
+        let project = find(&mut script.projects, &r.project)?;
+        let full = project.spec.get_or_insert_default().full.get_or_insert_default();
+        let tuning = r.full.unwrap_or_default();
+        full.max_rows_per_second = tuning.max_rows_per_second.unwrap_or(full.max_rows_per_second);
+        full.workers = tuning.workers.unwrap_or(full.workers);
+        Ok(Response::new(project.clone()))
+    }
     type WatchProjectStream = Streaming<ProjectSnapshot>;
     async fn watch_project(
         &self,

@@ -9,14 +9,15 @@ use futures::Stream;
 use oms_core::{Failure, codes};
 use oms_meta::{MetaCommand, MetaState};
 use oms_proto::{
-    meta::{ChangeProject, DecideObject, DeleteProject, ProjectChange, ProjectRecord},
+    meta::{ChangeProject, DecideObject, DeleteProject, ProjectChange, ProjectRecord, TuneProject},
     v1::{
         CaughtUpProgress, CreateProjectRequest, DecideObjectRequest, DeleteProjectResponse, Difference,
         GetProjectRequest, LabelProjectRequest, ListDifferencesRequest, ListObjectsRequest,
         ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
-        ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest, ProjectSnapshot, ProjectState,
-        ReleaseProjectRequest, ResumeProjectRequest, SchemaObject, ValidateProjectRequest,
-        ValidateProjectResponse, VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
+        ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest,
+        ProjectSnapshot, ProjectState, ReleaseProjectRequest, ResumeProjectRequest, SchemaObject, TuneProjectRequest,
+        ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest, VerifyScope,
+        project_service_server::ProjectService,
     },
 };
 use std::pin::Pin;
@@ -191,6 +192,20 @@ impl ProjectService for Projects {
             ..Default::default()
         };
         self.change(&r.project, change).await
+    }
+
+    async fn tune_project(&self, request: Request<TuneProjectRequest>) -> Result<Response<Project>, Status> {
+        let r = request.into_inner();
+        let work = async {
+            let id = self.get(&r.project).await?.id;
+            let body = MetaCommand::TuneProject(TuneProject {
+                id: id.clone(),
+                full: r.full,
+            });
+            self.0.metadata.propose(body).await?;
+            self.get(&id).await
+        };
+        work.await.map(Response::new).map_err(status)
     }
 
     type WatchProjectStream = Streaming<ProjectSnapshot>;

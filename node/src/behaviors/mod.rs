@@ -9,13 +9,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use oms_actors::{
     Behavior, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
-    IncrSyncSettings, Mapping, Shelf, Store, StoreSettings,
+    IncrSyncSettings, Lanes, Live, Mapping, Shelf, Store, StoreSettings,
 };
+use oms_apply::{ImportTuning, Workers};
 use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
-        Concurrency, ObjectKind, ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
+        CommitOrder, Concurrency, FullOptions, IncrementalOptions, ObjectKind, ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
     },
 };
 use oms_verify::{Preset, Scope, VerifyOptions};
@@ -24,6 +25,41 @@ pub(crate) use precheck::precheck_items;
 pub(crate) use schema::{SchemaPlanning, shown};
 
 use crate::{connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault};
+
+/// Most workers that full import starts by itself.
+const MOST_IMPORT_WORKERS: usize = 16;
+
+/// Workers and limits as the spec has them.
+fn import_tuning(full: &FullOptions) -> ImportTuning {
+    let limit = |n: u64| (n > 0).then_some(n);
+    let workers = match (full.workers, full.concurrency()) {
+        (0, Concurrency::Stable) => Workers::Fixed(2),
+        (0, Concurrency::Normal) => Workers::Fixed(4),
+        (0, Concurrency::Fast) => Workers::Fixed(8),
+        (0, _) => Workers::Auto(MOST_IMPORT_WORKERS),
+        (n, _) => Workers::Fixed(usize::try_from(n).unwrap_or(1)),
+    };
+    ImportTuning {
+        workers,
+        rows_per_second: limit(full.max_rows_per_second),
+        bytes_per_second: limit(full.max_bytes_per_second),
+    }
+}
+
+/// Most lanes of incremental synchronization that are opened without being asked for.
+const MOST_LANES: u32 = 16;
+
+/// Lanes as the spec has them.
+fn lanes(incremental: &IncrementalOptions) -> Lanes {
+    match (incremental.lanes, incremental.concurrency()) {
+        (0, Concurrency::Stable) => Lanes::Fixed(2),
+        (0, Concurrency::Normal) => Lanes::Fixed(4),
+        (0, Concurrency::Fast) => Lanes::Fixed(8),
+        (0, _) => Lanes::Auto(MOST_LANES),
+        // Specs of earlier releases were not checked.
+        (n, _) => Lanes::Fixed(n.min(oms_meta::MOST_WORKERS)),
+    }
+}
 
 /// Builds the work of components.
 pub(crate) struct Behaviors {
@@ -115,20 +151,25 @@ impl Behaviors {
         spec: &ProjectSpec,
     ) -> Result<Arc<dyn Behavior>, Failure> {
         let full = spec.full.unwrap_or_default();
-        let (workers, chunk_rows) = match full.concurrency() {
-            Concurrency::Stable => (2, 1_000),
-            Concurrency::Normal | Concurrency::Unspecified => (4, 5_000),
-            Concurrency::Fast => (8, 10_000),
+        let chunk_rows = match full.concurrency() {
+            Concurrency::Stable => 1_000,
+            Concurrency::Normal => 5_000,
+            Concurrency::Fast | Concurrency::Custom | Concurrency::Auto | Concurrency::Unspecified => 10_000,
         };
+        let (metadata, project_id) = (self.metadata.clone(), id.project().to_string());
+        let tuning = Live::new(move || {
+            let state = metadata.state().ok();
+            let record = state.as_ref().and_then(|s| s.project(&project_id));
+            let spec = record.and_then(|r| r.public.as_ref()?.spec.as_ref());
+            import_tuning(&spec.map_or(full, |s| s.full.unwrap_or_default()))
+        });
         let or = |value: u64, default: u64| if value == 0 { default } else { value };
         let settings = FullImportSettings {
             tables: mappings(project),
             ignore_existing: full.on_existing_rows() == OnExistingRows::Ignore,
             existing_accepted: project.existing_rows_accepted,
-            workers: if full.workers == 0 { workers } else { full.workers },
+            tuning,
             chunk_rows: or(full.chunk_rows, chunk_rows),
-            max_rows_per_second: full.max_rows_per_second,
-            max_bytes_per_second: full.max_bytes_per_second,
             max_conflicts: or(full.max_conflicts, 10_000),
             log_position: steps_include(project, StepKind::IncrTransfer),
         };
@@ -169,10 +210,10 @@ impl Behaviors {
             start,
             safe_until: position(Some(&import.safe_until))?,
             snapshots,
-            lanes: if incremental.lanes == 0 {
-                4
-            } else {
-                incremental.lanes.min(64)
+            lanes: lanes(&incremental),
+            commit_order: match incremental.commit_order() {
+                CommitOrder::Strict => oms_apply::CommitOrder::Strict,
+                CommitOrder::Relaxed | CommitOrder::Unspecified => oms_apply::CommitOrder::Relaxed,
             },
             caught_up: Duration::from_secs(u64::from(caught_up)),
         };
@@ -202,7 +243,11 @@ impl Behaviors {
             .is_some_and(|f| f.on_existing_rows() == OnExistingRows::Ignore);
         let preset = match verify.concurrency() {
             Concurrency::Stable => Preset::Stable,
-            Concurrency::Normal | Concurrency::Unspecified => Preset::Normal,
+            // The others are refused in specs.
+            Concurrency::Normal
+            | Concurrency::Unspecified
+            | Concurrency::Auto
+            | Concurrency::Custom => Preset::Normal,
             Concurrency::Fast => Preset::Fast,
         };
         let defaults = VerifyOptions::default();

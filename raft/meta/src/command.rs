@@ -1,6 +1,6 @@
 //! Commands of the replicated log.
 
-use oms_proto::meta::{Command, command::Body};
+use oms_proto::meta::{Command, CreateProject, command::Body};
 use prost::Message as _;
 
 use crate::VERSION;
@@ -11,7 +11,8 @@ pub type MetaCommand = Body;
 /// What this binary can do. Rises when a command, or a field that changes what a command does, is added.
 ///
 /// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
-/// 3: preferred regions of the leader, and standing for election when the leader asks.
+/// 3: preferred regions of the leader, and standing for election when the leader asks; projects that are tuned;
+/// commit order and presets of incremental synchronization.
 pub const FEATURE_LEVEL: u32 = 3;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
@@ -24,6 +25,13 @@ pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// Whether incremental synchronization is asked for in words that an older node would pass over.
+fn orders_or_presets_lanes(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    let options = project.and_then(|p| p.spec.as_ref()).and_then(|s| s.incremental);
+    options.is_some_and(|o| o.commit_order != 0 || o.concurrency != 0)
+}
+
 /// The feature level that every node needs before a command may be proposed.
 ///
 /// A node that does not know a command refuses it. So that all nodes do, the state machine refuses commands above
@@ -31,6 +39,7 @@ pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
 pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
+        Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)
         | Body::UpdateDataSource(_)
         | Body::DeleteDataSource(_)
@@ -52,6 +61,6 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         | Body::RevokeToken(_)
         | Body::FreezeComponent(_)
         | Body::RaiseEpochs(_) => 2,
-        Body::SetPreferredRegions(_) => 3,
+        Body::SetPreferredRegions(_) | Body::TuneProject(_) => 3,
     }
 }

@@ -20,6 +20,7 @@ mod schedule;
 mod state;
 mod steps;
 mod token;
+mod tuning;
 mod view;
 mod voters;
 
@@ -28,6 +29,7 @@ pub use leadership::{Followers, Handover, LeadershipPolicy, Tenure, successor};
 pub use schedule::{SchedulePolicy, schedule};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
+pub use tuning::{MOST_WORKERS, check_full, check_incremental};
 pub use view::{ClusterView, Liveness, Members, NodeView};
 pub use voters::{VoterChange, VoterPolicy, voter_change};
 

@@ -91,6 +91,7 @@ impl MetaState {
             Some(Body::CreateProject(c)) => self.create_project(now, c),
             Some(Body::ChangeProject(c)) => self.change_project(now, c),
             Some(Body::DeleteProject(c)) => self.delete_project(&c.id),
+            Some(Body::TuneProject(c)) => self.tune_project(now, c),
             Some(Body::StepTransition(c)) => self.step_transition(now, c),
             Some(Body::AssignComponent(c)) => self.assign_component(now, c),
             Some(Body::ReportComponent(c)) => self.report_component(now, c),

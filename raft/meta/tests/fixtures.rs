@@ -401,6 +401,18 @@ fn commands() -> Vec<(&'static str, command::Body)> {
                 reason: "f".into(),
             }),
         ),
+        (
+            "tune_project",
+            B::TuneProject(TuneProject {
+                id: "p_1".into(),
+                full: Some(v1::FullTuning {
+                    max_rows_per_second: Some(0),
+                    max_bytes_per_second: Some(5),
+                    concurrency: Some(v1::Concurrency::Custom as i32),
+                    workers: Some(3),
+                }),
+            }),
+        ),
         ("raise_epochs", B::RaiseEpochs(RaiseEpochs { by: 1000 })),
         (
             "set_preferred_regions",
@@ -414,7 +426,7 @@ fn commands() -> Vec<(&'static str, command::Body)> {
 /// The level whose shape of a command these samples have.
 fn shape(name: &str) -> u32 {
     match name {
-        "set_preferred_regions" => 3,
+        "set_preferred_regions" | "tune_project" => 3,
         _ => 2,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::ImportTuning;
+
 /// What is done about rows that are at the destination before the import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExistingPolicy {
@@ -26,8 +28,8 @@ pub struct RetryPolicy {
 /// Sizes, limits and policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportConfig {
-    /// Chunks that are copied at the same time; each has a connection to both sides.
-    pub workers: usize,
+    /// Workers and limits at the beginning; [`super::Importer::tune`] changes them.
+    pub tuning: ImportTuning,
     /// Most rows of a chunk.
     pub chunk_rows: u64,
     /// Bytes of rows that a chunk should have; the number of rows follows from those seen.
@@ -43,10 +45,6 @@ pub struct ImportConfig {
     pub max_conflicts: u64,
     /// Chunks with conflicts that are listed per table.
     pub listed_conflicts: usize,
-    /// Rows per second over all workers.
-    pub rows_per_second: Option<u64>,
-    /// Bytes per second over all workers.
-    pub bytes_per_second: Option<u64>,
     /// Repetition of transient failures.
     pub retry: RetryPolicy,
 }
@@ -54,7 +52,7 @@ pub struct ImportConfig {
 impl Default for ImportConfig {
     fn default() -> Self {
         Self {
-            workers: 8,
+            tuning: ImportTuning::default(),
             chunk_rows: 20_000,
             chunk_bytes: 8 << 20,
             batch_bytes: 1 << 20,
@@ -62,8 +60,6 @@ impl Default for ImportConfig {
             check_empty: true,
             max_conflicts: 10_000,
             listed_conflicts: 100,
-            rows_per_second: None,
-            bytes_per_second: None,
             retry: RetryPolicy {
                 first_delay: Duration::from_millis(100),
                 max_delay: Duration::from_secs(10),

@@ -1,8 +1,12 @@
 //! Copying a chunk of a table with a key.
 
+use std::sync::atomic::Ordering;
+
 use oms_core::{
     ChunkRange, ChunkReceipt, ColumnType, ExistingRows, Failure, KeyOrder, TablePair, WriteOutcome, codes,
 };
+
+use tokio::time::Instant;
 
 use super::{
     ChunkPlan, ExistingPolicy,
@@ -54,6 +58,9 @@ impl Pass {
 
     /// Waits before a repetition, unless the failure stands or ends the pass.
     pub(super) async fn again(&self, backoff: &mut Backoff, failure: Failure) -> Result<(), Trouble> {
+        if failure.is_transient() {
+            self.load.troubles.fetch_add(1, Ordering::Relaxed);
+        }
         match Trouble::from(failure) {
             Trouble::Table(failure) => backoff.pause(failure).await.map_err(Trouble::Table),
             pass => Err(pass),
@@ -81,6 +88,8 @@ impl Pass {
             && let Some(after) = plan.frontier()
         {
             let rows = self.work.target_rows(table);
+            let (most, _) = self.tuning.borrow().bound_chunk(rows, u64::MAX);
+            let rows = rows.min(most);
             let reader = connections.reader(self).await?;
             let end = reader.chunk_end(&pair.source, after, rows).await?;
             taken = plan.advance(end);
@@ -144,23 +153,39 @@ impl Pass {
             bytes: 0,
             kept: 0,
         };
-        // The destination's transaction begins when there is something to write.
+        // The destination's transaction begins when there is something to write, and when it may be written.
+        if let Some(rows) = &batch {
+            self.throttle.pass(rows.rows.len() as u64, rows.bytes).await;
+        }
         writer
             .begin(u32::try_from(table).unwrap_or(u32::MAX), existing)
             .await?;
         while let Some(rows) = batch.take() {
-            let count = rows.rows.len() as u64;
-            self.throttle.pass(count, rows.bytes).await;
-            // The next rows are read while these are written.
-            let (written, next) = tokio::join!(
-                writer.write(&rows.rows),
-                reader.next_batch(self.config.batch_bytes)
-            );
+            let (count, bytes) = (rows.rows.len() as u64, rows.bytes);
+            let alone = rows.room.is_some();
+            let begun = Instant::now();
+            let write = async {
+                // A large row is gone before its room is given back.
+                let rows = rows;
+                let written = writer.write(&rows.rows).await;
+                self.load.wrote(count, bytes, begun.elapsed());
+                written
+            };
+            let (written, next) = if alone {
+                let written = write.await?;
+                (Ok(written), reader.next_batch(self.config.batch_bytes).await)
+            } else {
+                // The next rows are read while these are written.
+                tokio::join!(write, reader.next_batch(self.config.batch_bytes))
+            };
             let WriteOutcome { kept, .. } = written?;
             copied.rows += count;
-            copied.bytes += rows.bytes;
+            copied.bytes += bytes;
             copied.kept += kept;
             batch = next?;
+            if let Some(rows) = &batch {
+                self.throttle.pass(rows.rows.len() as u64, rows.bytes).await;
+            }
         }
         let receipt = ChunkReceipt {
             table: pair.source.name.clone(),
@@ -186,8 +211,11 @@ impl Pass {
         self.counters.add_rows(copied.rows, copied.bytes);
         self.counters.add_transactions(1);
         if let Some(mean) = copied.bytes.checked_div(copied.rows) {
-            let rows = (self.config.chunk_bytes / mean.max(1))
-                .clamp(LEAST_ROWS, self.config.chunk_rows.max(LEAST_ROWS));
+            let (_, bytes) = self
+                .tuning
+                .borrow()
+                .bound_chunk(u64::MAX, self.config.chunk_bytes);
+            let rows = (bytes / mean.max(1)).clamp(LEAST_ROWS, self.config.chunk_rows.max(LEAST_ROWS));
             self.work
                 .set_target_rows(table, rows.min(self.config.chunk_rows.max(1)));
         }

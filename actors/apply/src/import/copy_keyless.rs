@@ -5,6 +5,8 @@ use oms_core::{
     TablePair,
 };
 
+use tokio::time::Instant;
+
 use super::{
     backoff::Backoff,
     pass::{Connections, Pass, Trouble},
@@ -83,8 +85,12 @@ impl Pass {
             let mut backoff = Backoff::new(&self.config.retry);
             loop {
                 let (_, writer) = connections.both(self).await?;
+                let begun = Instant::now();
                 match write(&mut **writer, table, &batch, &receipt).await {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        self.load.wrote(receipt.rows, receipt.bytes, begun.elapsed());
+                        break;
+                    }
                     Err(failure) => {
                         connections.drop_writer();
                         self.again(&mut backoff, failure).await?;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use oms_core::{ClaimToken, Counters, Failure, Sink, SinkOptions, Source, TablePair, codes};
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ImportConfig, ImportProgress, ImportReport, backoff::Backoff, pass::Pass, throttle::Throttle, work::Work,
+    ImportConfig, ImportProgress, ImportReport, ImportTuning, backoff::Backoff, crew::Crew, load::Load,
+    pass::{Pass, ROOM}, throttle::Throttle, work::Work,
 };
 
 /// How an import ended.
@@ -29,6 +30,7 @@ pub struct Importer {
     token: ClaimToken,
     tables: Arc<Vec<TablePair>>,
     config: ImportConfig,
+    tuning: watch::Sender<ImportTuning>,
     counters: Arc<Counters>,
     progress: Arc<ImportProgress>,
 }
@@ -44,6 +46,7 @@ impl Importer {
     ) -> Self {
         Self {
             progress: Arc::new(ImportProgress::new(&tables)),
+            tuning: watch::Sender::new(config.tuning),
             counters: Arc::default(),
             source,
             sink,
@@ -61,6 +64,16 @@ impl Importer {
     /// The progress of each table.
     pub fn progress(&self) -> Arc<ImportProgress> {
         self.progress.clone()
+    }
+
+    /// Changes workers and limits, also while it runs: the new ones hold at once, workers that are too many leave
+    /// after the chunk at which they are.
+    pub fn tune(&self, tuning: ImportTuning) {
+        self.tuning.send_if_modified(|now| {
+            let changed = *now != tuning;
+            *now = tuning;
+            changed
+        });
     }
 
     /// Copies until every table is complete or has failed, or until cancelled.
@@ -85,10 +98,7 @@ impl Importer {
                 .max(1);
             (bytes / mean).clamp(1, most)
         }));
-        let throttle = Arc::new(Throttle::new(
-            self.config.rows_per_second,
-            self.config.bytes_per_second,
-        ));
+        let throttle = Arc::new(Throttle::new());
         let mut backoff = Backoff::new(&self.config.retry);
         let mut seen = self.counters.read();
         loop {
@@ -139,33 +149,12 @@ impl Importer {
             config: self.config.clone(),
             work: work.clone(),
             throttle: throttle.clone(),
+            tuning: self.tuning.subscribe(),
+            load: Load::default(),
+            room: Arc::new(Semaphore::new(ROOM as usize)),
             counters: self.counters.clone(),
             progress: self.progress.clone(),
         });
-        let mut workers = JoinSet::new();
-        for _ in 0..self.config.workers.max(1) {
-            workers.spawn(pass.clone().worker());
-        }
-        drop(pass);
-        loop {
-            let ended = tokio::select! {
-                biased;
-                () = cancel.cancelled() => {
-                    workers.shutdown().await;
-                    return Ok(());
-                }
-                ended = workers.join_next() => ended,
-            };
-            let failed = match ended {
-                None => return Ok(()),
-                Some(Ok(Ok(()))) => continue,
-                Some(Ok(Err(failure))) => failure,
-                Some(Err(error)) => {
-                    Failure::new(codes::apply::INTERNAL, format!("a worker broke off: {error}"))
-                }
-            };
-            workers.shutdown().await;
-            return Err(failed);
-        }
+        Crew::new(pass, self.tuning.subscribe()).work(cancel).await
     }
 }

@@ -1,10 +1,13 @@
 //! One claim's worth of work.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use oms_core::{ChunkWriter, Claim, Counters, Failure, Sink, SnapshotReader, Source, TablePair, codes};
+use tokio::sync::{Semaphore, watch};
 
-use super::{ImportConfig, ImportProgress, TableState, throttle::Throttle, work::Work};
+use super::{
+    ImportConfig, ImportProgress, ImportTuning, TableState, load::Load, throttle::Throttle, work::Work,
+};
 
 /// What the workers of a pass share.
 pub(super) struct Pass {
@@ -15,9 +18,16 @@ pub(super) struct Pass {
     pub(super) config: ImportConfig,
     pub(super) work: Arc<Work>,
     pub(super) throttle: Arc<Throttle>,
+    pub(super) tuning: watch::Receiver<ImportTuning>,
+    pub(super) load: Load,
+    /// What large rows on the way may take, a permit per KiB.
+    pub(super) room: Arc<Semaphore>,
     pub(super) counters: Arc<Counters>,
     pub(super) progress: Arc<ImportProgress>,
 }
+
+/// KiB that large rows of all workers take at most, but for a row that is larger.
+pub(super) const ROOM: u32 = 64 << 10;
 
 /// Why working on a table ended early.
 pub(super) enum Trouble {
@@ -38,6 +48,12 @@ impl From<Failure> for Trouble {
     }
 }
 
+async fn open_reader(pass: &Pass) -> Result<Box<dyn SnapshotReader>, Failure> {
+    let mut reader = pass.source.open_snapshot().await?;
+    reader.share_room(pass.room.clone(), ROOM);
+    Ok(reader)
+}
+
 /// A worker's connections. Opened when needed, dropped after any error.
 #[derive(Default)]
 pub(super) struct Connections {
@@ -49,7 +65,7 @@ impl Connections {
     pub(super) async fn reader(&mut self, pass: &Pass) -> Result<&mut Box<dyn SnapshotReader>, Failure> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => pass.source.open_snapshot().await?,
+            None => open_reader(pass).await?,
         };
         Ok(self.reader.insert(reader))
     }
@@ -60,7 +76,7 @@ impl Connections {
     ) -> Result<(&mut Box<dyn SnapshotReader>, &mut Box<dyn ChunkWriter>), Failure> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => pass.source.open_snapshot().await?,
+            None => open_reader(pass).await?,
         };
         let writer = match self.writer.take() {
             Some(writer) => writer,
@@ -83,10 +99,12 @@ impl Connections {
 }
 
 impl Pass {
-    /// Works until nothing is left to take.
-    pub(super) async fn worker(self: Arc<Self>) -> Result<(), Failure> {
+    /// Works until nothing is left to take, or until there are to be no more workers than its number.
+    pub(super) async fn worker(self: Arc<Self>, number: usize) -> Result<(), Failure> {
         let mut connections = Connections::default();
-        while let Some(table) = self.work.pick() {
+        while number < self.load.level.load(Ordering::Relaxed)
+            && let Some(table) = self.work.pick()
+        {
             let Some(pair) = self.tables.get(table) else {
                 self.work.exhaust(table);
                 continue;

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 /// A bucket that fills at a steady rate and holds one second's worth. Takes may overdraw it; the
 /// taker then waits until the debt is paid. Pure: the caller passes the time.
@@ -44,28 +47,57 @@ impl TokenBucket {
 #[derive(Debug)]
 pub(super) struct Throttle {
     begun: Instant,
-    buckets: Mutex<(Option<TokenBucket>, Option<TokenBucket>)>,
+    buckets: Mutex<Buckets>,
+    /// Ends waits under former limits.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    limits: (Option<u64>, Option<u64>),
+    rows: Option<TokenBucket>,
+    bytes: Option<TokenBucket>,
 }
 
 impl Throttle {
-    pub(super) fn new(rows: Option<u64>, bytes: Option<u64>) -> Self {
+    /// Without limits.
+    pub(super) fn new() -> Self {
         Self {
             begun: Instant::now(),
-            buckets: Mutex::new((rows.map(TokenBucket::new), bytes.map(TokenBucket::new))),
+            buckets: Mutex::default(),
+            changed: Notify::new(),
         }
+    }
+
+    /// Sets other limits. Whoever waits under former ones goes on at once.
+    pub(super) fn set(&self, rows: Option<u64>, bytes: Option<u64>) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.limits == (rows, bytes) {
+            return;
+        }
+        *buckets = Buckets {
+            limits: (rows, bytes),
+            rows: rows.map(TokenBucket::new),
+            bytes: bytes.map(TokenBucket::new),
+        };
+        self.changed.notify_waiters();
     }
 
     /// Waits until these may be written.
     pub(super) async fn pass(&self, rows: u64, bytes: u64) {
+        let changed = self.changed.notified();
         let now = self.begun.elapsed();
         let wait = {
             let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-            let by_rows = buckets.0.as_mut().map(|b| b.take(rows, now));
-            let by_bytes = buckets.1.as_mut().map(|b| b.take(bytes, now));
+            let by_rows = buckets.rows.as_mut().map(|b| b.take(rows, now));
+            let by_bytes = buckets.bytes.as_mut().map(|b| b.take(bytes, now));
             by_rows.max(by_bytes).unwrap_or_default()
         };
         if !wait.is_zero() {
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = changed => {}
+            }
         }
     }
 }
@@ -73,6 +105,26 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_limit_holds_at_once() {
+        let throttle = Throttle::new();
+        throttle.pass(1_000_000, 1 << 40).await;
+        throttle.set(Some(1), None);
+        throttle.pass(1, 0).await;
+        let begun = Instant::now();
+        tokio::join!(throttle.pass(3_600, 0), async {
+            sleep(Duration::from_secs(5)).await;
+            throttle.set(Some(10), None);
+        });
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        throttle.pass(30, 0).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(7));
+        // The same again changes nothing.
+        throttle.set(Some(10), None);
+        throttle.pass(10, 0).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(8));
+    }
 
     #[test]
     fn the_rate_holds_after_the_first_second() {

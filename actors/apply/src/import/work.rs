@@ -79,6 +79,13 @@ impl Work {
         Some(number)
     }
 
+    /// Whether [`Work::pick`] would find a table now.
+    pub(super) fn has_more(&self) -> bool {
+        self.tables()
+            .iter()
+            .any(|t| !t.taken && (t.keyed || t.workers == 0))
+    }
+
     /// Nothing of the table is left to take.
     pub(super) fn exhaust(&self, table: usize) {
         if let Some(t) = self.tables().get_mut(table) {

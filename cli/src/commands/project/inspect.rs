@@ -2,10 +2,10 @@
 
 use oms_proto::v1::{
     GetProjectRequest, ListProjectsRequest, PrecheckItem, PrecheckStatus, Project, ProjectRequest,
-    ProjectState, StepState,
+    ProjectState, StepKind, StepState,
 };
 
-use super::lifecycle::name_of;
+use super::{lifecycle::name_of, tune::full_of};
 use crate::{
     client::Context,
     error::CliError,
@@ -130,6 +130,9 @@ fn properties(project: &Project, human: &Human) -> Table {
     table.property("Source", &spec.source);
     table.property("Destination", &spec.destination);
     table.property("Labels", spec.labels.join(", "));
+    if project.steps.iter().any(|s| s.kind() == StepKind::FullTransfer) {
+        table.property("Full import", full_of(project));
+    }
     let databases = spec.databases.iter().map(|d| {
         let target = if d.rename_to.is_empty() {
             String::new()

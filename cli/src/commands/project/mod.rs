@@ -5,6 +5,7 @@ mod lifecycle;
 mod objects;
 mod preview;
 mod spec_file;
+mod tune;
 mod verify;
 mod wait;
 
@@ -164,6 +165,8 @@ pub(crate) enum ProjectCommand {
         #[command(subcommand)]
         command: objects::ObjectCommand,
     },
+    /// Change limits and concurrency, also while the project runs: it goes on with the new ones at once
+    Tune(tune::TuneArgs),
     /// Add and remove labels
     Label {
         /// Name or id
@@ -230,6 +233,7 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::Release { name, force, watch } => lifecycle::release(context, name, force, watch).await,
         C::Delete { name } => lifecycle::delete(context, name).await,
         C::Label { name, add, remove } => lifecycle::label(context, name, add, remove).await,
+        C::Tune(arguments) => tune::tune(context, arguments).await,
         C::List { label, state, name } => inspect::list(context, label, state, name).await,
         C::Show { name } => inspect::show(context, name).await,
         C::Prechecks { name } => inspect::prechecks(context, name).await,

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    ChunkDigest, DigestColumn, Failure, LogEvent, Position, Row, TableMap, TableName, TableSchema,
-};
+use crate::{ChunkDigest, DigestColumn, Failure, LogEvent, Position, Row, TableMap, TableName, TableSchema};
 
 /// A database that rows are read from. Cheap to share; every method may be called at any time and
 /// from many places at once.
@@ -160,6 +159,9 @@ pub struct RowBatch {
     pub rows: Vec<Row>,
     /// Their bytes.
     pub bytes: u64,
+    /// Room that a large row takes of what readers share ([`SnapshotReader::share_room`]), given back when the last
+    /// copy of the batch is dropped and its reader has no more. Whoever holds one must not wait for another reader's.
+    pub room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// How rows of a chunk come.
@@ -206,6 +208,14 @@ pub trait SnapshotReader: Send {
 
     /// Starts reading the rows with these keys (rows of the key's columns), in any order.
     async fn read_keys(&mut self, table: Arc<TableSchema>, keys: &[Row]) -> Result<(), Failure>;
+
+    /// From now on a chunk that is read in [`KeyOrder::Any`] gives its large rows last, each as it is then, in a batch
+    /// of its own, and only when the room has as many permits, one per KiB, as the largest of them needs; one that is
+    /// larger than all of it takes all. They are given back behind the last one. So what is on the way of large rows is bounded over all readers that share a room. Without
+    /// it, or where a reader cannot, rows come as they are.
+    fn share_room(&mut self, room: Arc<Semaphore>, permits: u32) {
+        let _ = (room, permits);
+    }
 
     /// Begins one consistent snapshot over the tables and returns the position it is at: for each
     /// of these tables, a change is in the snapshot if and only if its transaction ends at or

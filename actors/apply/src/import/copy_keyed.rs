@@ -160,9 +160,11 @@ impl Pass {
         writer
             .begin(u32::try_from(table).unwrap_or(u32::MAX), existing)
             .await?;
+        let mut large = false;
         while let Some(rows) = batch.take() {
             let (count, bytes) = (rows.rows.len() as u64, rows.bytes);
             let alone = rows.room.is_some();
+            large |= alone;
             let begun = Instant::now();
             let write = async {
                 // A large row is gone before its room is given back.
@@ -196,6 +198,10 @@ impl Pass {
             snapshot: None,
         };
         writer.commit(&receipt).await?;
+        if large {
+            // Connections keep buffers of the size of what went through them.
+            connections.drop_all();
+        }
         Ok(copied)
     }
 

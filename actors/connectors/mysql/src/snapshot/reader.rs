@@ -9,6 +9,8 @@ use oms_core::{
     SnapshotReader, Source, TableName, TableRead, TableSchema, codes,
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::{cell, consistent, digest, statement};
 use crate::connection::{Endpoint, Flavor, Side, connect, failure};
 
@@ -30,6 +32,8 @@ pub struct MysqlSnapshotReader {
     /// For the position of consistent snapshots; a destination has none.
     source: Option<Arc<dyn Source>>,
     builder: RowBuilder,
+    /// What large rows on the way may take, shared with other readers, and all of its permits.
+    room: Option<(Arc<Semaphore>, u32)>,
     /// Whether the connection's server digests as it should; `None`: not tried yet.
     digests: Option<bool>,
 }
@@ -42,6 +46,13 @@ struct Reading {
     waiting: VecDeque<String>,
     /// The statement whose rows are being read.
     running: Option<Statement>,
+    /// Whether the rows of the first statement have their size behind their columns.
+    sized: bool,
+    /// Keys and bytes of large rows, still to be read.
+    large: VecDeque<(Row, u64)>,
+    /// Room for the largest of them, kept until the last is read: readers that took turns row by row would all
+    /// come to have large buffers.
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl MysqlSnapshotReader {
@@ -61,6 +72,7 @@ impl MysqlSnapshotReader {
             consistent: false,
             source,
             builder: RowBuilder::new(),
+            room: None,
             digests: None,
         };
         reader.conn().await?;
@@ -116,12 +128,24 @@ impl MysqlSnapshotReader {
     }
 
     async fn start(&mut self, table: Arc<TableSchema>, statements: Vec<String>) -> Result<(), Failure> {
+        self.start_sized(table, statements, false).await
+    }
+
+    async fn start_sized(
+        &mut self,
+        table: Arc<TableSchema>,
+        statements: Vec<String>,
+        sized: bool,
+    ) -> Result<(), Failure> {
         self.stop_reading().await?;
         let name = table.name.clone();
         self.reading = Some(Reading {
             table,
             waiting: statements.into(),
             running: None,
+            sized,
+            large: VecDeque::new(),
+            room: None,
         });
         // The first statement is run at once: the rows are those of now, not of the first batch.
         self.run_next().await.map_err(|e| e.context(name))?;
@@ -171,18 +195,20 @@ impl MysqlSnapshotReader {
         columns: impl ExactSizeIterator<Item = &'c Column>,
         wire: &mysql_async::Row,
     ) -> Result<Row, Failure> {
-        build(&mut self.builder, columns, wire, self.side)
+        build(&mut self.builder, columns, wire, 0, self.side)
     }
 }
 
+/// Builds a row of these columns; the wire has `behind` more values.
 fn build<'c>(
     builder: &mut RowBuilder,
     columns: impl ExactSizeIterator<Item = &'c Column>,
     wire: &mysql_async::Row,
+    behind: usize,
     side: Side,
 ) -> Result<Row, Failure> {
     let changed = |detail: String| Failure::new(codes::schema::DEFINITION_DIFFERS, detail);
-    if wire.len() != columns.len() {
+    if wire.len() != columns.len() + behind {
         let detail = format!("{} values for {} columns", wire.len(), columns.len());
         return Err(changed(detail));
     }
@@ -202,6 +228,40 @@ fn build<'c>(
         };
         Failure::new(code, "a row cannot be held").with_source(e)
     })
+}
+
+/// The key of a row.
+fn key_of(
+    builder: &mut RowBuilder,
+    table: &TableSchema,
+    wire: &mysql_async::Row,
+    side: Side,
+) -> Result<Row, Failure> {
+    let columns = table.row_key_columns().unwrap_or_default();
+    let refused = |detail: String| Failure::new(codes::schema::DEFINITION_DIFFERS, detail);
+    builder.begin(u16::try_from(columns.len()).unwrap_or(u16::MAX));
+    for index in columns {
+        let (Some(column), Some(value)) = (table.columns.get(index), wire.as_ref(index)) else {
+            return Err(refused("a key column was not read".into()));
+        };
+        cell::push(builder, column, value)
+            .map_err(|expected| refused(format!("column `{}` is not {expected}", column.name)))?;
+    }
+    builder.finish().map_err(|e| {
+        let code = match side {
+            Side::Source => codes::src::STATEMENT_FAILED,
+            Side::Destination => codes::dst::STATEMENT_FAILED,
+        };
+        Failure::new(code, "a key cannot be held").with_source(e)
+    })
+}
+
+/// Waits until there is room for a row of so many bytes.
+async fn take_room(room: Option<&(Arc<Semaphore>, u32)>, bytes: u64) -> Option<Arc<OwnedSemaphorePermit>> {
+    let (room, all) = room?;
+    let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, (*all).max(1));
+    // Nobody closes it.
+    room.clone().acquire_many_owned(wanted).await.ok().map(Arc::new)
 }
 
 /// Results come as the bytes that are stored: no conversion to the connection's character set.
@@ -254,6 +314,13 @@ impl SnapshotReader for MysqlSnapshotReader {
         range: &ChunkRange,
         order: KeyOrder,
     ) -> Result<(), Failure> {
+        if order == KeyOrder::Any
+            && self.room.is_some()
+            && !self.consistent
+            && let Some(sql) = statement::chunk_of_small(&table, range, self.flavor)?
+        {
+            return self.start_sized(table, vec![sql], true).await;
+        }
         let sql = statement::chunk(&table, range, order, self.flavor)?;
         self.start(table, vec![sql]).await
     }
@@ -294,6 +361,10 @@ impl SnapshotReader for MysqlSnapshotReader {
     async fn read_keys(&mut self, table: Arc<TableSchema>, keys: &[Row]) -> Result<(), Failure> {
         let statements = statement::keys(&table, keys)?;
         self.start(table, statements).await
+    }
+
+    fn share_room(&mut self, room: Arc<Semaphore>, permits: u32) {
+        self.room = Some((room, permits));
     }
 
     async fn begin_consistent(&mut self, tables: &[TableName]) -> Result<Position, Failure> {
@@ -341,7 +412,27 @@ impl SnapshotReader for MysqlSnapshotReader {
     async fn next_batch(&mut self, max_bytes: usize) -> Result<Option<RowBatch>, Failure> {
         let mut batch = RowBatch::default();
         let side = self.side;
-        while self.run_next().await? {
+        loop {
+            if let Some(reading) = &mut self.reading
+                && reading.running.is_none()
+                && reading.waiting.is_empty()
+                && !reading.large.is_empty()
+            {
+                if !batch.rows.is_empty() {
+                    return Ok(Some(batch));
+                }
+                if reading.room.is_none() {
+                    let largest = reading.large.iter().map(|(_, size)| *size).max();
+                    reading.room = take_room(self.room.as_ref(), largest.unwrap_or(0)).await;
+                }
+                batch.room.clone_from(&reading.room);
+                if let Some((key, _)) = reading.large.pop_front() {
+                    reading.waiting = statement::keys(&reading.table, &[key])?.into();
+                }
+            }
+            if !self.run_next().await? {
+                break;
+            }
             let (Some(conn), Some(reading)) = (&mut self.conn, &mut self.reading) else {
                 break;
             };
@@ -358,8 +449,24 @@ impl SnapshotReader for MysqlSnapshotReader {
                         return Err(failed);
                     }
                 };
-                let Some(wire) = wire else { break };
-                let row = build(&mut self.builder, table.columns.iter(), &wire, side)
+                let Some(mut wire) = wire else { break };
+                if reading.sized {
+                    let size = match wire.take::<mysql_async::Value, _>(table.columns.len()) {
+                        Some(mysql_async::Value::Int(n)) => u64::try_from(n).unwrap_or(u64::MAX),
+                        Some(mysql_async::Value::UInt(n)) => n,
+                        _ => {
+                            let text = "the size of a row is no number";
+                            return Err(Failure::new(codes::schema::DEFINITION_DIFFERS, text).context(&table.name));
+                        }
+                    };
+                    if size > statement::LARGE {
+                        let key = key_of(&mut self.builder, table, &wire, side).map_err(|e| e.context(&table.name))?;
+                        reading.large.push_back((key, size));
+                        continue;
+                    }
+                }
+                let behind = usize::from(reading.sized);
+                let row = build(&mut self.builder, table.columns.iter(), &wire, behind, side)
                     .map_err(|e| e.context(&table.name))?;
                 batch.bytes += row.size() as u64;
                 batch.rows.push(row);
@@ -367,6 +474,7 @@ impl SnapshotReader for MysqlSnapshotReader {
                     return Ok(Some(batch));
                 }
             }
+            reading.sized = false;
             if let Some(done) = reading.running.take() {
                 conn.close(done).await.map_err(|e| failure(e, side))?;
             }

@@ -135,6 +135,44 @@ fn within(
     Ok(sql)
 }
 
+/// Bytes of long columns above which a row is read alone.
+pub(super) const LARGE: u64 = 1 << 20;
+
+/// The rows of a chunk, of large ones without their long values: behind the columns comes how many bytes those have.
+/// `None`: the table has no columns that could be long.
+pub(super) fn chunk_of_small(
+    table: &TableSchema,
+    range: &ChunkRange,
+    flavor: Flavor,
+) -> Result<Option<String>, Failure> {
+    let is_long = |c: &&Column| matches!(c.ty, ColumnType::Blob { tier: 3.. } | ColumnType::Text { tier: 3.., .. });
+    let lengths: Vec<String> = table
+        .columns
+        .iter()
+        .filter(is_long)
+        .map(|c| format!("IFNULL(LENGTH({}), 0)", quoted(&c.name)))
+        .collect();
+    if lengths.is_empty() {
+        return Ok(None);
+    }
+    let size = lengths.join(" + ");
+    let mut list = Vec::with_capacity(table.columns.len() + 1);
+    for column in &table.columns {
+        let plain = select_list(&[column]);
+        list.push(match is_long(&column) {
+            true => format!("IF({size} > {LARGE}, NULL, {plain})"),
+            false => plain,
+        });
+    }
+    let key = key(table)?;
+    let within = within(&key, range, false, flavor)?;
+    Ok(Some(format!(
+        "SELECT {}, {size} FROM {}{within}",
+        list.join(", "),
+        table.name
+    )))
+}
+
 /// The rows of a chunk.
 pub(super) fn chunk(
     table: &TableSchema,
@@ -322,6 +360,20 @@ mod tests {
             "SELECT `a`, `b`, CAST(`s` AS UNSIGNED) FROM `d`.`t``` FORCE INDEX (`PRIMARY`) WHERE \
              (`a` >= 1 AND (`a` > 1 OR (`a` = 1 AND (`b` > _gbk X'b0a1')))) AND \
              (`a` <= 5 AND (`a` < 5 OR (`a` = 5 AND (`b` <= _gbk X'7a')))) ORDER BY `a`, `b`"
+        );
+    }
+
+    #[test]
+    fn long_values_of_large_rows_are_left_out() {
+        let mut t = table();
+        assert_eq!(chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap(), None);
+        t.columns[2].ty = ColumnType::Blob { tier: 4 };
+        let sql = chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap();
+        assert_eq!(
+            sql.as_deref(),
+            Some(
+                "SELECT `a`, `b`, IF(IFNULL(LENGTH(`s`), 0) > 1048576, NULL, `s`), IFNULL(LENGTH(`s`), 0) FROM `d`.`t```"
+            )
         );
     }
 

@@ -94,8 +94,8 @@ fn tests_that_pages_name_exist() {
                 continue;
             };
             let file = root().join(format!("cluster-tests/tests/{file}.rs"));
-            let code = fs::read_to_string(&file)
-                .unwrap_or_else(|e| panic!("{}: {name}: {e}", path.display()));
+            let code =
+                fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {name}: {e}", path.display()));
             assert!(
                 code.contains(&format!("fn {test}(")),
                 "{}: there is no test {name}",

@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use oms_proto::v1::{ComponentState, FullOptions, Project, ProjectState, StepKind, StepState, VerificationResult};
+use oms_proto::v1::{
+    ComponentState, FullOptions, Project, ProjectState, StepKind, StepState, VerificationResult,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{Instant, sleep};

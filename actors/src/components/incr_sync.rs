@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use oms_apply::{ApplyProgress, SyncConfig, SyncEnd, SyncPlan, Synchronizer, resume_or_initialize};
+use oms_apply::{
+    ApplyProgress, ClimbConfig, CommitOrder, SyncConfig, SyncEnd, SyncPlan, Synchronizer,
+    resume_or_initialize,
+};
 use oms_core::{ClaimToken, Counters, Failure, Position, Sink, SinkOptions, Source, TableMap, TableName};
 use tokio::sync::watch;
 
@@ -20,6 +23,15 @@ const TICK: Duration = Duration::from_millis(200);
 /// How often the metadata is told what is applied, for a Store that must begin anew.
 const NOTE_APPLIED: Duration = Duration::from_secs(5);
 
+/// How many lanes there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    /// So many.
+    Fixed(u32),
+    /// As many as make it faster, up to this number.
+    Auto(u32),
+}
+
 /// What incremental synchronization works on.
 #[derive(Clone, Debug)]
 pub struct IncrSyncSettings {
@@ -32,7 +44,9 @@ pub struct IncrSyncSettings {
     /// Tables that were copied in one consistent snapshot, and its position.
     pub snapshots: Vec<(TableName, Position)>,
     /// Parallel lanes.
-    pub lanes: u32,
+    pub lanes: Lanes,
+    /// In which order transactions become visible.
+    pub commit_order: CommitOrder,
     /// It has caught up when the lag is below this.
     pub caught_up: Duration,
 }
@@ -151,9 +165,13 @@ impl Behavior for IncrSync {
             component: context.id.clone(),
             epoch: context.epoch,
         };
+        let (most, climb) = match settings.lanes {
+            Lanes::Fixed(lanes) => (lanes.max(1), None),
+            Lanes::Auto(most) => (most.max(1), Some(ClimbConfig::default())),
+        };
         let options = SinkOptions {
             tables: pairs.clone(),
-            lanes: settings.lanes,
+            lanes: most,
         };
         let claim = self.sink.claim(token, options).await?;
         let checkpoint = resume_or_initialize(&*claim, &settings.start).await?;
@@ -177,7 +195,9 @@ impl Behavior for IncrSync {
             stop_at: None,
         };
         let config = SyncConfig {
-            lanes: settings.lanes,
+            lanes: most,
+            climb,
+            commit_order: settings.commit_order,
             ..SyncConfig::default()
         };
         let synchronizer = Synchronizer::new(plan, config);

@@ -13,7 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use oms_actors::{
-    Behavior, ComponentHost, Facts, IncrSync, IncrSyncSettings, LogConsumer, LogStart, LogStream, Mapping,
+    Behavior, ComponentHost, Facts, IncrSync, IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping,
     OtherNodes, Reporter, RetryPolicy, RunState, Shelf, Store, StoreSettings, StoreSite, SystemClock,
 };
 use oms_apply::testing::{MemorySink, MemorySource};
@@ -337,7 +337,8 @@ impl Node {
             start: self.meta.start_position().unwrap(),
             safe_until: None,
             snapshots: Vec::new(),
-            lanes: 3,
+            lanes: Lanes::Fixed(3),
+            commit_order: Default::default(),
             caught_up: Duration::from_secs(10),
         };
         let (source, sink) = (Arc::new(source.clone()), Arc::new(sink.clone()));

@@ -10,7 +10,10 @@ use oms_cluster_tests::ServerKind;
 use oms_core::{ColumnType, Row, RowBuilder, Sink, Value, codes};
 use oms_mysql::{connection::Endpoint, sink::MysqlSink};
 use sink_bed::Bed;
-use values::{charsets, common, json, large_values, negative_zero, round_trip, sample};
+use values::{
+    changes_together_are_exact, charsets, common, json, large_values, late_owners_write_nothing,
+    negative_zero, round_trip, sample,
+};
 
 fn mysql(endpoint: Endpoint) -> Arc<dyn Sink> {
     Arc::new(MysqlSink::new(endpoint))
@@ -28,6 +31,8 @@ async fn mariadb() {
     samples.push(sample("INET6", [Value::Text(b"2001:db8::ff00:42:8329")]));
     samples.push(sample("JSON", [Value::Text(b"{\"b\":1.0,  \"a\":[2.50]}")]));
     round_trip(&bed, &samples).await;
+    changes_together_are_exact(&bed).await;
+    late_owners_write_nothing(&bed).await;
     let refused = values::convert(&bed, ColumnType::Double, "DOUBLE", Value::Double(-0.0)).await;
     assert_eq!(
         refused.expect_err("MariaDB stores 0").code(),
@@ -46,6 +51,8 @@ async fn mysql_97() {
     samples.extend(negative_zero());
     samples.push(json());
     round_trip(&bed, &samples).await;
+    changes_together_are_exact(&bed).await;
+    late_owners_write_nothing(&bed).await;
     nothing_is_altered(&bed).await;
     large_values(&bed).await;
     bed.finish().await;
@@ -58,6 +65,8 @@ async fn mysql_56() {
     samples.extend(charsets());
     samples.extend(negative_zero());
     round_trip(&bed, &samples).await;
+    changes_together_are_exact(&bed).await;
+    late_owners_write_nothing(&bed).await;
     nothing_is_altered(&bed).await;
     // No 64 MB here: 5.6 refuses (1118) a value above a tenth of its redo log, 96 MB by default.
     bed.finish().await;

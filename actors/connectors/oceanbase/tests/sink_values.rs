@@ -11,7 +11,10 @@ use oms_cluster_tests::ServerKind;
 use oms_core::{ColumnType, Row, RowBuilder, Value, codes};
 use oms_oceanbase::OceanBaseSink;
 use sink_bed::Bed;
-use values::{charsets, common, json, large_values, negative_zero, round_trip};
+use values::{
+    changes_together_are_exact, charsets, common, json, large_values, late_owners_write_nothing,
+    negative_zero, round_trip,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn seekdb() {
@@ -23,6 +26,8 @@ async fn seekdb() {
     samples.extend(negative_zero());
     samples.push(json());
     round_trip(&bed, &samples).await;
+    changes_together_are_exact(&bed).await;
+    late_owners_write_nothing(&bed).await;
     foreign_charsets(&bed).await;
     large_values(&bed).await;
     bed.finish().await;

@@ -159,7 +159,8 @@ impl Session {
         };
         match result {
             Ok(()) => Ok(outcomes),
-            Err(error) => Err(self.error(error, outcomes.len())),
+            // The driver keeps the error of a later statement until it is asked for the one behind it.
+            Err(error) => Err(self.error(error, outcomes.len().saturating_sub(1))),
         }
     }
 

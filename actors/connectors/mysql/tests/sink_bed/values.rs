@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oms_core::{
     ApplyMode, ChunkRange, ChunkReceipt, CivilDate, CivilDateTime, Claim, ClaimToken, Duration, Epoch,
     ExistingRows, Failure, LaneId, LaneState, Row, RowBuilder, RowOp, SinkOptions, TableName, TablePair,
-    TableSchema, Value, Watermark, testing::numbered_position, testing::sink::SinkBed,
+    TableSchema, Value, Watermark, testing::TableShape, testing::numbered_position, testing::sink::SinkBed,
 };
 
 use super::Bed;
@@ -409,6 +409,117 @@ pub(crate) async fn round_trip(bed: &Bed, samples: &[Sample]) {
         .await
         .expect("updates of identical rows");
     assert!(bed.rows(&name).await == sorted(all), "keyless updates");
+}
+
+async fn narrow(bed: &Bed, shape: TableShape) -> (TableName, Arc<dyn Claim>) {
+    let name = TableName::new("sink_contract", "narrow");
+    bed.create_table(&name, shape).await;
+    let schema = load(bed, &name).await;
+    let pair = TablePair::by_name(schema.clone(), schema).expect("the same definition");
+    (name, claim(bed, pair).await)
+}
+
+/// A transaction that begins together with its first changes is fenced as any other: after another claim, and when it
+/// waits for the row that a claim has locked.
+pub(crate) async fn late_owners_write_nothing(bed: &Bed) {
+    let (name, former) = narrow(bed, TableShape::Keyed).await;
+    let plain = |id| change(None, Some(&TableShape::row(id, Some(id), Some("late"))));
+    let mut late = former.applier(LaneId(0)).await.expect("an applier");
+    let mut raw = bed.server.client().await.expect("a client");
+    raw.query_drop("BEGIN").await.expect("begin");
+    raw.query_drop("UPDATE omsnode_meta.fence_v1 SET claim = claim + 1")
+        .await
+        .expect("what a claim does");
+    let waiting = tokio::spawn(async move { late.begin_writing(&[plain(1)]).await });
+    // Until the server shows that it waits, or for long enough that it certainly does.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert!(!waiting.is_finished(), "it waits for the claim");
+    raw.query_drop("COMMIT").await.expect("commit");
+    let fenced = waiting.await.expect("no panic").expect_err("fenced");
+    assert_eq!(fenced.code(), oms_core::codes::apply::FENCED, "{fenced}");
+    assert!(bed.rows(&name).await.is_empty());
+
+    let (name, former) = narrow(bed, TableShape::Keyed).await;
+    let mut late = former.applier(LaneId(0)).await.expect("an applier");
+    raw.query_drop("UPDATE omsnode_meta.fence_v1 SET claim = claim + 1")
+        .await
+        .expect("what a claim does");
+    let fenced = late
+        .begin_writing(&[plain(1), plain(2)])
+        .await
+        .expect_err("fenced");
+    assert_eq!(fenced.code(), oms_core::codes::apply::FENCED, "{fenced}");
+    let (name_again, former) = (name.clone(), narrow(bed, TableShape::Keyed).await.1);
+    let mut late = former.applier(LaneId(0)).await.expect("an applier");
+    raw.query_drop("DELETE FROM omsnode_meta.fence_v1")
+        .await
+        .expect("what forgetting does");
+    let fenced = late.begin_writing(&[plain(1)]).await.expect_err("fenced");
+    assert_eq!(fenced.code(), oms_core::codes::apply::FENCED, "{fenced}");
+    assert!(bed.rows(&name_again).await.is_empty());
+    raw.close().await.expect("close");
+}
+
+/// Changes that are written together find each row, or the batch fails; unique values wander as they like.
+pub(crate) async fn changes_together_are_exact(bed: &Bed) {
+    use oms_core::codes::apply::{ROW_EXISTS, ROW_MISSING};
+    let (name, claimed) = narrow(bed, TableShape::KeyedAndUnique).await;
+    let at = |id: i64, u: i64, t: &'static str| TableShape::row(id, Some(u), Some(t));
+    let all: Vec<Row> = (0..300).map(|id| at(id, id, "first")).collect();
+    let inserts: Vec<RowOp> = all.iter().map(|r| change(None, Some(r))).collect();
+    apply(claimed.as_ref(), &inserts).await.expect("inserts");
+    let updated: Vec<Row> = (0..300).map(|id| at(id, id, "second")).collect();
+    let updates: Vec<RowOp> = all
+        .iter()
+        .zip(&updated)
+        .map(|(a, b)| change(Some(a), Some(b)))
+        .collect();
+    apply(claimed.as_ref(), &updates).await.expect("updates");
+    assert!(bed.rows(&name).await == sorted(updated.clone()));
+    // What does not change is found as well, but must be there.
+    let same: Vec<RowOp> = updated.iter().map(|r| change(Some(r), Some(r))).collect();
+    apply(claimed.as_ref(), &same)
+        .await
+        .expect("updates that change nothing");
+    for (shift, code) in [(0, None), (1, Some(ROW_MISSING))] {
+        let ops: Vec<RowOp> = (0..300)
+            .map(|id| {
+                change(
+                    Some(&at(id + shift, id + shift, "second")),
+                    Some(&at(id + shift, id + shift, "third")),
+                )
+            })
+            .collect();
+        let done = apply(claimed.as_ref(), &ops).await;
+        assert_eq!(done.as_ref().err().map(Failure::code), code, "{done:?}");
+    }
+    // All unique values go round, and keys too.
+    let third: Vec<Row> = (0..300).map(|id| at(id, id, "third")).collect();
+    let round: Vec<Row> = (0..300)
+        .map(|id| at((id + 7) % 300, (id + 1) % 300, "third"))
+        .collect();
+    let free: Vec<Row> = (0..300).map(|id| at(1_000 + id, 1_000 + id, "third")).collect();
+    let mut ops: Vec<RowOp> = third
+        .iter()
+        .zip(&free)
+        .map(|(a, b)| change(Some(a), Some(b)))
+        .collect();
+    ops.extend(free.iter().zip(&round).map(|(a, b)| change(Some(a), Some(b))));
+    apply(claimed.as_ref(), &ops).await.expect("round");
+    assert!(bed.rows(&name).await == sorted(round.clone()));
+    let short_lived = [at(5_000, 5_000, "x"), at(3, 9_000, "x")];
+    let comes_and_goes = |r: &Row| [change(None, Some(r)), change(Some(r), None)];
+    apply(claimed.as_ref(), &comes_and_goes(&short_lived[0]))
+        .await
+        .expect("nothing remains");
+    let there = apply(claimed.as_ref(), &comes_and_goes(&short_lived[1])).await;
+    assert_eq!(there.expect_err("there already").code(), ROW_MISSING);
+    let taken = [change(Some(&round[0]), Some(&at(7, 250, "x")))];
+    assert_eq!(
+        apply(claimed.as_ref(), &taken).await.expect_err("taken").code(),
+        ROW_EXISTS
+    );
+    assert!(bed.rows(&name).await == sorted(round));
 }
 
 /// Rows of one definition at a destination of another; `Ok` with the rows as they are there.

@@ -4,7 +4,7 @@
 //! the leader has itself confirmed (0), and falls silent; every voter accepts another leader after at most 0.47 `L`; the
 //! chosen one is elected within a round trip and, at once, has itself confirmed and renews the nodes' leases, which last
 //! until `L`. If nothing has come of it after 0.7 `L` the leader goes on, and renews them itself. So no lease ends on the
-//! way, and nothing has to stop or move. See `node/docs/membership.md`.
+//! way, and nothing has to stop or move. See `node/docs/leadership.md`.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -31,35 +31,44 @@ impl Deed {
     /// # Errors
     /// `OMS-API-0009` when it did not work: this node leads on, or another one is about to be elected.
     pub(crate) async fn hand_to(&self, to: u64) -> Result<(), Failure> {
-        let failed = |what: &str| Failure::new(codes::api::UNAVAILABLE, what.to_owned());
+        // The leases that are out there shall last as long as they can, ...
+        let begun = self.confirm().await?;
+        let handed = self.attempt(to, begun + self.liveness.lease() * 7 / 10).await;
+        if handed.is_err() {
+            // ... and be renewed before they end.
+            let _ = self.confirm().await;
+        }
+        handed
+    }
+
+    /// Has a majority confirm this leader, and with it what it may give; the moment from which that counts.
+    async fn confirm(&self) -> Result<Instant, Failure> {
         let length = self.liveness.lease();
-        let status = self.metadata.watch().borrow().clone();
-        let address = self
-            .metadata
-            .metrics()
-            .members
-            .get(&to)
-            .map(|n| n.address.clone());
-        let address = address.ok_or_else(|| failed("the node is no member"))?;
-        let mut client = self.peers.client(&address)?;
-        // The leases that are out there shall last as long as they can.
+        let term = self.metadata.watch().borrow().term;
         let begun = Instant::now();
         if !self.metadata.confirm_leadership(length / 4).await {
             return Err(failed("no majority confirms this leader"));
         }
         let now = Instant::now();
-        if !self.liveness.confirm(status.term, begun, now) {
+        if !self.liveness.confirm(term, begun, now) {
             return Err(failed("this node leads no more"));
         }
         self.lease.renew(begun, length, now);
-        let silence = self.metadata.fall_silent(to, length / 8).await?;
-        let until = begun + length * 7 / 10;
+        Ok(begun)
+    }
+
+    async fn attempt(&self, to: u64, until: Instant) -> Result<(), Failure> {
+        let metrics = self.metadata.metrics();
+        let member = metrics.members.get(&to);
+        let member = member.ok_or_else(|| failed("the node is no member"))?;
+        let mut client = self.peers.client(&member.address)?;
+        let silence = self.metadata.fall_silent(to, self.liveness.lease() / 8).await?;
         let mut request = tonic::Request::new(StandForElectionRequest {
             cluster_id: self.cluster_id.clone(),
             leader: self.metadata.node_id(),
             term: silence.term(),
             last_log: silence.last_log(),
-            after_ms: u64::try_from(silence.remaining().as_millis()).unwrap_or(u64::MAX),
+            after_ms: millis(silence.remaining()),
         });
         request.set_timeout(until.saturating_duration_since(Instant::now()));
         // Ending the call early, as when the time is over, calls the election off.
@@ -70,14 +79,12 @@ impl Deed {
                 Err(status) => failed(&format!("node {to} does not stand: {}", status.message())),
             }
         };
-        let succeeded = tokio::select! {
-            succeeded = silence.ended_by_another(until) => succeeded,
-            failure = asked => return Err(failure),
-        };
-        if succeeded {
-            Ok(())
-        } else {
-            Err(failed("nobody was elected in time"))
+        tokio::select! {
+            succeeded = silence.ended_by_another(until) => match succeeded {
+                true => Ok(()),
+                false => Err(failed("nobody was elected in time")),
+            },
+            failure = asked => Err(failure),
         }
     }
 
@@ -190,6 +197,10 @@ impl Office {
     pub(crate) fn leave(&mut self) {
         self.steady.clear();
     }
+}
+
+fn failed(what: &str) -> Failure {
+    Failure::new(codes::api::UNAVAILABLE, what.to_owned())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -21,6 +21,8 @@ use crate::cluster::Home;
 use crate::server::process::ServerProcess;
 
 const START: Duration = Duration::from_secs(30);
+/// Names the binary: for this process all nodes', among the variables of one node its own.
+const BINARY: &str = "OMSNODE_BIN";
 
 /// An `omsnode` process with a data folder of its own. Dropping it kills the process, and so does the end of this
 /// process; the folder goes with its owner.
@@ -91,6 +93,18 @@ impl OmsNode {
         self.environment = environment.to_vec();
     }
 
+    /// The binary under test.
+    pub fn binary() -> anyhow::Result<PathBuf> {
+        binary()
+    }
+
+    /// Another version of the binary, from the next start on.
+    pub fn set_binary(&mut self, program: &Path) {
+        self.environment.retain(|(name, _)| name != BINARY);
+        let program = program.to_string_lossy().into_owned();
+        self.environment.push((BINARY.to_owned(), program));
+    }
+
     /// Where the API answers.
     pub fn address(&self) -> String {
         self.home.listen.clone()
@@ -131,7 +145,8 @@ impl OmsNode {
     }
 
     fn command(&self, admission: Option<&Admission>) -> anyhow::Result<Command> {
-        let program = binary()?;
+        let own = self.environment.iter().find(|(name, _)| name == BINARY);
+        let program = own.map_or_else(binary, |(_, path)| Ok(PathBuf::from(path)))?;
         let mut command = match &self.home.namespace {
             Some(name) => {
                 let mut command = Command::new("ip");
@@ -156,6 +171,7 @@ impl OmsNode {
         command.args(["--region", &self.region, "--zone", &self.zone]);
         // The daemon takes every variable with this prefix for a setting.
         command.env_remove("OMSNODE_TESTBED_DIR");
+        command.env_remove("OMSNODE_OLD_BIN");
         command.env("OMSNODE_DISK_RESERVE_MB", "64");
         command.envs(self.environment.iter().map(|(a, b)| (a.as_str(), b.as_str())));
         Ok(command)
@@ -388,7 +404,7 @@ pub(crate) fn tail(log: &str) -> String {
 
 /// The binary under test: `OMSNODE_BIN`, or the one that cargo built beside this test.
 fn binary() -> anyhow::Result<PathBuf> {
-    if let Ok(path) = std::env::var("OMSNODE_BIN") {
+    if let Ok(path) = std::env::var(BINARY) {
         return Ok(PathBuf::from(path));
     }
     let own = std::env::current_exe()?;

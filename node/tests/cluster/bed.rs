@@ -92,6 +92,21 @@ impl Node {
         Self::new(region, None).await
     }
 
+    /// The node of a folder.
+    pub(crate) async fn on(dir: TempDir, region: &str) -> Self {
+        let config = NodeConfig {
+            region: region.to_owned(),
+            ..config(dir.path())
+        };
+        let running = launch(config, None).await.unwrap();
+        Self {
+            address: running.1.address().to_string(),
+            dir,
+            running: Some(running),
+            region: region.to_owned(),
+        }
+    }
+
     /// Another node of this one's cluster.
     pub(crate) async fn another(&self) -> Self {
         self.another_in(&self.region).await

@@ -6,3 +6,4 @@ mod bed;
 mod join;
 mod leadership;
 mod members;
+mod older;

@@ -126,6 +126,12 @@ fn only_who_has_the_log_and_a_vote_and_the_version() {
     c.state = MetaState::restore(&state.encode_to_vec()).unwrap();
     assert_eq!(to(&c, &m, LONG), None);
     assert_eq!(successor(&c.state, &c.view, &m, &followers(&m)), None);
+    // Nor would it know the setting.
+    let set = SetPreferredRegions {
+        regions: vec!["a".into()],
+    };
+    let refused = c.propose(Body::SetPreferredRegions(set)).unwrap_err();
+    assert!(refused.contains("OMS-CLUSTER-0020"), "{refused}");
     state.nodes[1].feature_level = 3;
     c.state = MetaState::restore(&state.encode_to_vec()).unwrap();
     assert_eq!(to(&c, &m, LONG), Some(2));

@@ -211,8 +211,8 @@ pub trait SnapshotReader: Send {
 
     /// From now on a chunk that is read in [`KeyOrder::Any`] gives its large rows last, each as it is then, in a batch
     /// of its own, and only when the room has as many permits, one per KiB, as the largest of them needs; one that is
-    /// larger than all of it takes all. They are given back behind the last one. So what is on the way of large rows is bounded over all readers that share a room. Without
-    /// it, or where a reader cannot, rows come as they are.
+    /// larger than all of it takes all. They are given back behind the last one. So what is on the way of large rows
+    /// is bounded over all readers that share a room. Without it, or where a reader cannot, rows come as they are.
     fn share_room(&mut self, room: Arc<Semaphore>, permits: u32) {
         let _ = (room, permits);
     }

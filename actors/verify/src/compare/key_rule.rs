@@ -75,6 +75,7 @@ impl KeyRule {
             with_key(schema, side, &columns)
         };
         let (source, destination) = (view(Side::Source)?, view(Side::Destination)?);
+        let (source, destination) = (Arc::new(source), Arc::new(destination));
         let lookup = [
             foreign(&source, Side::Source, &columns),
             foreign(&destination, Side::Destination, &columns),
@@ -82,8 +83,8 @@ impl KeyRule {
         Ok(Some(Self {
             columns,
             order,
-            scan: [Arc::new(source), Arc::new(destination)],
-            lookup: lookup.map(Arc::new),
+            scan: [source, destination],
+            lookup,
         }))
     }
 
@@ -225,8 +226,11 @@ fn with_key(schema: &TableSchema, side: Side, columns: &[ColumnRule]) -> Result<
 }
 
 /// The definition with UTF-8 in the key columns whose values are converted for it.
-fn foreign(view: &TableSchema, side: Side, columns: &[ColumnRule]) -> TableSchema {
-    let mut foreign = view.clone();
+fn foreign(view: &Arc<TableSchema>, side: Side, columns: &[ColumnRule]) -> Arc<TableSchema> {
+    if columns.iter().all(|r| r.form != Form::Text) {
+        return view.clone();
+    }
+    let mut foreign = TableSchema::clone(view);
     for rule in columns.iter().filter(|r| r.form == Form::Text) {
         let other = rule.ty(side.other()).charset();
         let Some(column) = foreign.columns.get_mut(rule.index(side)) else {
@@ -245,5 +249,5 @@ fn foreign(view: &TableSchema, side: Side, columns: &[ColumnRule]) -> TableSchem
             }
         }
     }
-    foreign
+    Arc::new(foreign)
 }

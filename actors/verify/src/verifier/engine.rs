@@ -7,7 +7,7 @@ use std::{
 
 use oms_core::{TableName, TablePair};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OnceCell, Semaphore, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -18,54 +18,110 @@ use super::{
 };
 use crate::{
     DifferenceKey, RunResults, RunSummary, Scope, TableResult, TableVerdict, VerifyError, VerifyProgress,
+    progress::TableCell,
     results::Recorder,
     scan::{Pace, Readers},
 };
 
-/// Tables with chunks left, and how many workers are at each.
+/// Tables with chunks left, and how many workers are at each. A table is opened when the first worker comes to it and
+/// dropped when it has ended, so that a run over many tables keeps little of each.
 struct Queue {
     tables: Mutex<Vec<Slot>>,
-    /// Tables whose chunks are all compared.
-    scanned: mpsc::Sender<Arc<TableRun>>,
+    /// Tables whose chunks are all compared, or that could not be opened.
+    scanned: mpsc::Sender<Ready>,
+}
+
+/// A table to end.
+enum Ready {
+    /// All of its chunks are compared.
+    Scanned(Arc<TableRun>),
+    /// It cannot be compared.
+    Refused(Arc<Opening>, VerifyError),
 }
 
 struct Slot {
-    run: Arc<TableRun>,
+    opening: Arc<Opening>,
+    /// Opened once; workers that come meanwhile wait.
+    run: Arc<OnceCell<Arc<TableRun>>>,
     workers: usize,
     exhausted: bool,
+    /// It was passed on as one that cannot be compared.
+    refused: bool,
+}
+
+/// What a table is opened with.
+struct Opening {
+    number: usize,
+    pair: TablePair,
+    cell: Arc<TableCell>,
+    recorded: Option<Vec<DifferenceKey>>,
+}
+
+/// A table that a worker has taken.
+struct Taken {
+    at: usize,
+    opening: Arc<Opening>,
+    run: Arc<OnceCell<Arc<TableRun>>>,
 }
 
 impl Queue {
     /// The table with the fewest workers.
-    fn take(&self) -> Option<(usize, Arc<TableRun>)> {
+    fn take(&self) -> Option<Taken> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, slot) = tables
+        let (at, slot) = tables
             .iter_mut()
             .enumerate()
             .filter(|(_, s)| !s.exhausted)
             .min_by_key(|(_, s)| s.workers)?;
         slot.workers += 1;
-        Some((number, slot.run.clone()))
+        Some(Taken {
+            at,
+            opening: slot.opening.clone(),
+            run: slot.run.clone(),
+        })
     }
 
     /// Gives a table back. The last worker to leave an exhausted one passes it on.
-    async fn give_back(&self, number: usize, exhausted: bool) {
+    async fn give_back(&self, at: usize, exhausted: bool) {
         let passed = {
             let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-            tables.get_mut(number).and_then(|slot| {
+            tables.get_mut(at).and_then(|slot| {
                 slot.workers -= 1;
                 slot.exhausted |= exhausted;
-                if slot.workers == 0 && slot.exhausted {
-                    // A chunk that ended after the last one was planned may have made the table
-                    // start over.
-                    slot.exhausted = slot.run.is_exhausted();
+                if slot.workers > 0 || !slot.exhausted || slot.refused {
+                    return None;
                 }
-                (slot.exhausted && slot.workers == 0).then(|| slot.run.clone())
+                let run = slot.run.get()?.clone();
+                // A chunk that ended after the last one was planned may have made the table start over.
+                slot.exhausted = run.is_exhausted();
+                slot.exhausted.then(|| {
+                    slot.run = Arc::default();
+                    run
+                })
             })
         };
         if let Some(run) = passed {
             // There is room for every table; an error means that the run is over.
-            let _ = self.scanned.send(run).await;
+            let _ = self.scanned.send(Ready::Scanned(run)).await;
+        }
+    }
+
+    /// Gives up a table that could not be opened. Other workers that waited for it try again; only the first one
+    /// passes it on.
+    async fn give_up(&self, taken: &Taken, error: VerifyError) {
+        let first = {
+            let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            tables.get_mut(taken.at).is_some_and(|slot| {
+                slot.workers -= 1;
+                slot.exhausted = true;
+                !std::mem::replace(&mut slot.refused, true)
+            })
+        };
+        if first {
+            let _ = self
+                .scanned
+                .send(Ready::Refused(taken.opening.clone(), error))
+                .await;
         }
     }
 }
@@ -94,46 +150,24 @@ pub(super) async fn run(
             cell.end(result.clone());
             continue;
         }
-        let refuse = async |error: VerifyError| -> Result<(), VerifyError> {
-            let failure = error.into();
-            let result = failed(TableResult::unfinished(source, destination), &failure);
-            recorder.end_table(number, &result, &[]).await?;
-            cell.end(result);
-            Ok(())
-        };
         match table {
             Chosen::Refused(_, _, failure) => {
                 let copy = oms_core::Failure::new(failure.code(), failure.detail().to_owned());
-                refuse(VerifyError::Database(copy)).await?;
+                let names = (source, destination);
+                refuse(&recorder, number, &cell, names, VerifyError::Database(copy)).await?;
             }
-            Chosen::Pair(pair, recorded) => {
-                let opened = TableRun::open(
+            Chosen::Pair(pair, recorded) => slots.push(Slot {
+                opening: Arc::new(Opening {
                     number,
-                    plan.clone(),
-                    recorder.clone(),
                     pair,
-                    cell.clone(),
-                    pace.clone(),
+                    cell,
                     recorded,
-                );
-                match opened {
-                    Ok(run) => {
-                        let exhausted = !run.resume().await?;
-                        let run = Arc::new(run);
-                        if exhausted {
-                            // The channel has room for every table.
-                            let _ = sender.try_send(run.clone());
-                        }
-                        slots.push(Slot {
-                            run,
-                            workers: 0,
-                            exhausted,
-                        });
-                    }
-                    Err(error) if error.ends_run() => return Err(error),
-                    Err(error) => refuse(error).await?,
-                }
-            }
+                }),
+                run: Arc::default(),
+                workers: 0,
+                exhausted: false,
+                refused: false,
+            }),
         }
     }
     let open = slots.len();
@@ -145,7 +179,7 @@ pub(super) async fn run(
     let outcome = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(VerifyError::Cancelled),
-        outcome = work(plan, &queue, receiver, open, &mut workers) => outcome,
+        outcome = work(plan, &recorder, &pace, &queue, receiver, open, &mut workers) => outcome,
     };
     workers.shutdown().await;
     outcome?;
@@ -157,15 +191,22 @@ pub(super) async fn run(
 /// Starts the workers and ends tables as they are scanned, until all have ended.
 async fn work(
     plan: &Arc<Verification>,
+    recorder: &Recorder,
+    pace: &Arc<Pace>,
     queue: &Arc<Queue>,
-    mut scanned: mpsc::Receiver<Arc<TableRun>>,
+    mut scanned: mpsc::Receiver<Ready>,
     open: usize,
     workers: &mut JoinSet<Result<bool, VerifyError>>,
 ) -> Result<(), VerifyError> {
     let count = plan.options.workers.max(1);
     for _ in 0..count {
-        let (plan, queue) = (plan.clone(), queue.clone());
-        workers.spawn(async move { compare_chunks(&plan, &queue).await.map(|()| false) });
+        let worker = Worker {
+            plan: plan.clone(),
+            recorder: recorder.clone(),
+            pace: pace.clone(),
+            queue: queue.clone(),
+        };
+        workers.spawn(async move { worker.compare_chunks().await.map(|()| false) });
     }
     let room = Arc::new(Semaphore::new(count));
     let mut ended = 0;
@@ -176,11 +217,18 @@ async fn work(
                 Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
                 Err(_) => return Err(VerifyError::Cancelled),
             },
-            Some(run) = scanned.recv() => {
-                let (plan, room) = (plan.clone(), room.clone());
+            Some(ready) = scanned.recv() => {
+                let (plan, recorder, room) = (plan.clone(), recorder.clone(), room.clone());
                 workers.spawn(async move {
                     let _permit = room.acquire().await.map_err(|_| VerifyError::Cancelled)?;
-                    end_table(&plan, run).await.map(|()| true)
+                    match ready {
+                        Ready::Scanned(run) => end_table(&plan, run).await?,
+                        Ready::Refused(opening, error) => {
+                            let names = (opening.pair.source.name.clone(), opening.pair.destination.name.clone());
+                            refuse(&recorder, opening.number, &opening.cell, names, error).await?;
+                        }
+                    }
+                    Ok(true)
                 });
             }
         }
@@ -188,22 +236,69 @@ async fn work(
     Ok(())
 }
 
-async fn compare_chunks(plan: &Verification, queue: &Queue) -> Result<(), VerifyError> {
-    let mut readers = None;
-    while let Some((number, run)) = queue.take() {
-        let exhausted = match step(plan, &run, &mut readers).await {
-            Ok(Step::Worked) => false,
-            Ok(Step::Exhausted) => true,
-            Err(error) if error.ends_run() => return Err(error),
-            Err(error) => {
-                // What was being read when it failed is in an unknown state.
-                readers = None;
-                run.fail(error);
-                true
-            }
-        };
-        queue.give_back(number, exhausted).await;
+struct Worker {
+    plan: Arc<Verification>,
+    recorder: Recorder,
+    pace: Arc<Pace>,
+    queue: Arc<Queue>,
+}
+
+impl Worker {
+    async fn compare_chunks(&self) -> Result<(), VerifyError> {
+        let mut readers = None;
+        while let Some(taken) = self.queue.take() {
+            let run = match taken.run.get_or_try_init(|| self.open(&taken.opening)).await {
+                Ok(run) => run.clone(),
+                Err(error) if error.ends_run() => return Err(error),
+                Err(error) => {
+                    self.queue.give_up(&taken, error).await;
+                    continue;
+                }
+            };
+            let exhausted = match step(&self.plan, &run, &mut readers).await {
+                Ok(Step::Worked) => false,
+                Ok(Step::Exhausted) => true,
+                Err(error) if error.ends_run() => return Err(error),
+                Err(error) => {
+                    // What was being read when it failed is in an unknown state.
+                    readers = None;
+                    run.fail(error);
+                    true
+                }
+            };
+            self.queue.give_back(taken.at, exhausted).await;
+        }
+        Ok(())
     }
+
+    /// Goes on where an earlier run of the table ended.
+    async fn open(&self, opening: &Opening) -> Result<Arc<TableRun>, VerifyError> {
+        let run = TableRun::open(
+            opening.number,
+            self.plan.clone(),
+            self.recorder.clone(),
+            opening.pair.clone(),
+            opening.cell.clone(),
+            self.pace.clone(),
+            opening.recorded.clone(),
+        )?;
+        run.resume().await?;
+        Ok(Arc::new(run))
+    }
+}
+
+/// Notes that a table cannot be compared.
+async fn refuse(
+    recorder: &Recorder,
+    number: usize,
+    cell: &TableCell,
+    (source, destination): (TableName, TableName),
+    error: VerifyError,
+) -> Result<(), VerifyError> {
+    let failure = error.into();
+    let result = failed(TableResult::unfinished(source, destination), &failure);
+    recorder.end_table(number, &result, &[]).await?;
+    cell.end(result);
     Ok(())
 }
 

@@ -159,6 +159,24 @@ async fn trouble_lasts_until_a_run_is_healthy() {
     assert_eq!(host.observe(&id()).await.unwrap().trouble, None);
 }
 
+/// What was noticed late has lasted, although it comes for the first time.
+#[tokio::test(start_paused = true)]
+async fn trouble_may_have_lasted_before_it_is_noticed() {
+    const SILENCE: Duration = Duration::from_secs(7);
+    let behavior = scripted(
+        |n| (n < 2).then(|| Failure::new(codes::dst::UNREACHABLE, "gone").lasting_for(SILENCE)),
+        0,
+    );
+    let (host, mut states) = start(behavior.clone()).await;
+    assert_eq!(states.recv().await, Some(RunState::Running));
+    while behavior.runs.load(Ordering::SeqCst) < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let observed = host.observe(&id()).await.unwrap();
+    assert_eq!(observed.retries, 1);
+    assert_eq!(observed.trouble.unwrap().lasting, SILENCE);
+}
+
 /// Fails once, then works.
 struct Flaky(AtomicU32);
 

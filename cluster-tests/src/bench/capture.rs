@@ -15,7 +15,7 @@ use oms_mysql::{MysqlSource, binlog::CaptureOptions};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::logged_load::LoggedLoad;
+use super::logged_load::{LoggedFile, LoggedLoad};
 use super::{BenchOptions, BenchResult, BenchServer, Better, Contest, Figures, Meter};
 use crate::client::Client;
 use crate::server::{Role, Server, ServerKind};
@@ -29,7 +29,8 @@ const LOOK: Duration = Duration::from_millis(2);
 ///
 /// Ours is the Store as a node runs it: what it counts as reached is synced. The peer, which is the limit as well, is a
 /// replica of the same server of which only the I/O thread runs, with its defaults: it syncs its relay log every 10,000
-/// events (`sync_relay_log`). Measured is the time from the command to begin until the end is reached.
+/// events (`sync_relay_log`). Measured is the time from the command to begin
+/// until the end of the last transaction is reached.
 pub async fn capture(
     options: &BenchOptions,
     progress: &mut dyn FnMut(String),
@@ -45,12 +46,8 @@ pub async fn capture(
             LoggedLoad::Sysbench => options.rows,
             LoggedLoad::Wide => options.rows / 4,
         };
-        let path = load.write(&source, rows.max(8)).await?;
-        let first = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .context("a name")?;
-        let mb = std::fs::metadata(&path)?.len() as f64 / 1e6;
+        let log = load.write(&source, rows.max(8)).await?;
+        let mb = std::fs::metadata(&log.path)?.len() as f64 / 1e6;
         progress(format!("{}: {mb:.0} MB of log", load.case()));
         let mut figures = Figures::new();
         let mut used = Vec::new();
@@ -61,12 +58,12 @@ pub async fn capture(
                 OURS => {
                     let own = (OURS, std::process::id());
                     let meter = Meter::start(&[own, ("source, read by omsnode", source_pid)])?;
-                    (meter, ours(&source, first).await?)
+                    (meter, ours(&source, &log).await?)
                 }
                 _ => {
                     let own = ("replica with I/O thread only", replica_pid);
                     let meter = Meter::start(&[own, ("source, read by the replica", source_pid)])?;
-                    (meter, native(&source, &replica, first).await?)
+                    (meter, native(&source, &replica, &log).await?)
                 }
             };
             used.extend(meter.stop()?);
@@ -93,28 +90,30 @@ pub async fn capture(
 }
 
 /// Where the log begins and ends. [`LoggedLoad::write`] began it anew, so that everything in it follows no transaction.
-async fn ends(source: &MysqlSource, first: &str) -> anyhow::Result<(Position, Position)> {
-    let end = source.current_position().await?;
-    let Position::Binlog(last) = &end else {
-        bail!("{end} is no place in a binlog");
+async fn ends(source: &MysqlSource, log: &LoggedFile) -> anyhow::Result<(Position, Position)> {
+    let now = source.current_position().await?;
+    let Position::Binlog(now) = &now else {
+        bail!("{now} is no place in a binlog");
     };
-    let begin = BinlogPosition {
-        server: last.server.clone(),
-        file: first.to_owned(),
-        offset: 4,
-        gtid: GtidState::MariaDb(MariaDbGtidPosition::default()),
+    let at = |offset| {
+        Position::Binlog(BinlogPosition {
+            server: now.server.clone(),
+            file: log.name.clone(),
+            offset,
+            gtid: GtidState::MariaDb(MariaDbGtidPosition::default()),
+        })
     };
-    Ok((Position::Binlog(begin), end))
+    Ok((at(4), at(log.end)))
 }
 
 /// The Store from its start until its log is durable up to the end.
-async fn ours(server: &Server, first: &str) -> anyhow::Result<f64> {
+async fn ours(server: &Server, log: &LoggedFile) -> anyhow::Result<f64> {
     let capture = CaptureOptions {
         server_id: 77,
         ..CaptureOptions::default()
     };
     let source = MysqlSource::new(BenchServer::endpoint(server), capture);
-    let (begin, end) = ends(&source, first).await?;
+    let (begin, end) = ends(&source, log).await?;
     let folder = tempfile::tempdir()?;
     let settings = StoreSettings {
         dir: folder.path().join("log"),
@@ -157,22 +156,18 @@ async fn ours(server: &Server, first: &str) -> anyhow::Result<f64> {
 }
 
 /// The I/O thread from its start until it has read everything.
-async fn native(source: &Server, replica: &Server, first: &str) -> anyhow::Result<f64> {
-    let mut there = source.client().await?;
-    let status = there.query_strings("SHOW MASTER STATUS").await?;
-    let Some([file, offset, ..]) = status.first().map(Vec::as_slice) else {
-        bail!("the source shows no log");
-    };
+async fn native(source: &Server, replica: &Server, log: &LoggedFile) -> anyhow::Result<f64> {
     let mut client = replica.client().await?;
     // The password goes to a server of the bench's own.
     client
         .query_drop(&format!(
             "CHANGE MASTER TO MASTER_HOST='{}', MASTER_PORT={}, MASTER_USER='{}', MASTER_PASSWORD='{}', \
-             MASTER_LOG_FILE='{first}', MASTER_LOG_POS=4, MASTER_USE_GTID=no",
+             MASTER_LOG_FILE='{}', MASTER_LOG_POS=4, MASTER_USE_GTID=no",
             source.host(),
             source.port(),
             source.oms_user(),
-            source.password()
+            source.password(),
+            log.name
         ))
         .await?;
     let begun = Instant::now();
@@ -181,7 +176,7 @@ async fn native(source: &Server, replica: &Server, first: &str) -> anyhow::Resul
         loop {
             let (at_file, at_offset, error) = read_place(&mut client).await?;
             ensure!(error.is_empty(), "the replica says {error}");
-            if (&at_file, &at_offset) == (file, offset) {
+            if at_file > log.name || (at_file == log.name && at_offset.parse::<u64>()? >= log.end) {
                 return anyhow::Ok(begun.elapsed().as_secs_f64());
             }
             sleep(LOOK).await;

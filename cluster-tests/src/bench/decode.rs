@@ -46,7 +46,7 @@ pub async fn decode(
             LoggedLoad::Sysbench => options.rows,
             LoggedLoad::Wide => options.rows / 4,
         };
-        let path = load.write(&server, rows.max(8)).await?;
+        let path = load.write(&server, rows.max(8)).await?.path;
         let tables = tables(&server, load).await?;
         let results_of_case = contest(options, load, &path, &tables, progress).await?;
         results.extend(results_of_case);

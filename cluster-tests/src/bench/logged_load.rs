@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{bail, ensure};
 
 use crate::client::Client;
 use crate::server::Server;
@@ -31,6 +31,17 @@ const WIDE_COLUMNS: [&str; 6] = [
     "CHAR(12)",
 ];
 
+/// A finished log file.
+#[derive(Debug, Clone)]
+pub(super) struct LoggedFile {
+    /// Where it lies.
+    pub(super) path: PathBuf,
+    /// Its name at the server.
+    pub(super) name: String,
+    /// Where its last transaction ends; behind that it only names the next file.
+    pub(super) end: u64,
+}
+
 impl LoggedLoad {
     /// Both.
     pub(super) const ALL: [Self; 2] = [Self::Sysbench, Self::Wide];
@@ -52,7 +63,7 @@ impl LoggedLoad {
     }
 
     /// Begins the server's log anew and writes about so many row changes; the log's one file.
-    pub(super) async fn write(self, source: &Server, rows: u64) -> anyhow::Result<PathBuf> {
+    pub(super) async fn write(self, source: &Server, rows: u64) -> anyhow::Result<LoggedFile> {
         let mut client = source.client().await?;
         client
             .query_drop(&format!("DROP DATABASE IF EXISTS {DATABASE}"))
@@ -66,6 +77,10 @@ impl LoggedLoad {
             }
             Self::Wide => write_wide(&mut client, rows).await?,
         }
+        let status = client.query_strings("SHOW MASTER STATUS").await?;
+        let Some([name, end, ..]) = status.first().map(Vec::as_slice) else {
+            bail!("the source shows no log");
+        };
         client.query_drop("FLUSH BINARY LOGS").await?;
         let logs = client.query_strings("SHOW BINARY LOGS").await?;
         ensure!(
@@ -73,9 +88,12 @@ impl LoggedLoad {
             "the log has {} files: ask for fewer rows",
             logs.len()
         );
-        let name = logs.first().and_then(|row| row.first()).context("no log")?;
         client.close().await?;
-        Ok(source.data_folder().join(name))
+        Ok(LoggedFile {
+            path: source.data_folder().join(name),
+            name: name.clone(),
+            end: end.parse()?,
+        })
     }
 }
 

@@ -8,11 +8,17 @@ use oms_core::{ChunkReceipt, ChunkWriter, ExistingRows, Failure, Row, WriteOutco
 use super::{
     claim::WriterRow,
     fence::{Fence, Holder},
+    load,
     plan::{Plans, TablePlan},
     receipt,
     session::{Session, impossible},
     statement::{self, InsertKind, Statement},
 };
+
+/// The server does not take files from clients.
+const NOT_ALLOWED: [u16; 4] = [1148, 3948, 4166, 1235];
+/// Batches for which texts are not tried again.
+const REFUSED_FOR: u32 = 32;
 
 /// A writer of chunks on its own connection.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub(crate) struct MysqlChunkWriter {
     plans: Arc<Plans>,
     current: Option<(u32, ExistingRows)>,
     void: bool,
+    /// Batches that go as statements, because a text was not taken.
+    by_statement: u32,
     /// Kept until the connection is gone.
     _row: WriterRow,
 }
@@ -42,6 +50,7 @@ impl MysqlChunkWriter {
             plans,
             current: None,
             void: false,
+            by_statement: 0,
             _row: row,
         }
     }
@@ -52,6 +61,40 @@ impl MysqlChunkWriter {
             return Err(impossible("the chunk writer was used after an error"));
         }
         Ok(())
+    }
+
+    /// Writes rows as a text, if the server takes it as it is. `false`: nothing was written.
+    async fn load(&mut self, table: u32, rows: &[Row]) -> Result<bool, Failure> {
+        if !self.session.loads || rows.is_empty() {
+            return Ok(false);
+        }
+        let plans = self.plans.clone();
+        let plan = plans.get(table)?;
+        let Some(statement) = &plan.load else {
+            return Ok(false);
+        };
+        if self.by_statement > 0 {
+            self.by_statement -= 1;
+            return Ok(false);
+        }
+        let Some(text) = load::text(plan, rows)? else {
+            return Ok(false);
+        };
+        let mut sql = load::SAVEPOINT.to_vec();
+        sql.extend_from_slice(statement);
+        match self.session.run_with_text(&sql, 2, text).await {
+            Ok(outcomes) if outcomes.last().is_some_and(|o| load::clean(o, rows.len())) => return Ok(true),
+            // Rows are there already, or a value would have been altered: statements tell which.
+            Ok(_) => {}
+            Err(error) if matches!(error.number, Some(number) if NOT_ALLOWED.contains(&number)) => {
+                tracing::debug!(errno = error.number, "the server does not take texts of rows");
+                self.session.loads = false;
+            }
+            Err(error) => return Err(error.failure.context(format!("{}: load", plan.name))),
+        }
+        self.session.run(load::UNDO).await?;
+        self.by_statement = REFUSED_FOR;
+        Ok(false)
     }
 
     /// Writes rows by plain INSERTs. Only where rows are found to be there already, and the server
@@ -197,7 +240,14 @@ impl ChunkWriter for MysqlChunkWriter {
         let (table, existing) = self
             .current
             .ok_or_else(|| impossible("rows were written outside a chunk"))?;
-        let outcome = self.insert(table, existing, rows).await?;
+        let outcome = if self.load(table, rows).await? {
+            WriteOutcome {
+                written: rows.len() as u64,
+                kept: 0,
+            }
+        } else {
+            self.insert(table, existing, rows).await?
+        };
         self.void = false;
         Ok(outcome)
     }

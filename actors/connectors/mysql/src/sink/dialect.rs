@@ -59,6 +59,11 @@ pub trait Dialect: Send + Sync + std::fmt::Debug {
 
     /// Whether the message of an `INSERT … ON DUPLICATE KEY UPDATE` counts the rows that were there.
     fn counts_duplicates(&self) -> bool;
+
+    /// Whether the server reads the text of LOAD DATA LOCAL INFILE faster than statements.
+    fn loads_text(&self) -> bool {
+        false
+    }
 }
 
 /// What the session settings of a dialect depend on.
@@ -137,6 +142,10 @@ impl Dialect for MysqlDialect {
     }
 
     fn counts_duplicates(&self) -> bool {
+        true
+    }
+
+    fn loads_text(&self) -> bool {
         true
     }
 }

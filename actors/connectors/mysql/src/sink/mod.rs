@@ -4,7 +4,8 @@
 //! [`MysqlSink`] hands out claims; appliers and chunk writers write only through one. How that
 //! keeps effects exactly once is argued in `node/docs/fencing-and-exactly-once.md`.
 //!
-//! Values travel as literals in multi-row statements of the text protocol. Every literal is exact:
+//! Values travel as literals in multi-row statements of the text protocol, and in an import as the text of LOAD DATA
+//! where that is as exact. Every literal is exact:
 //! a value that the destination's column cannot hold as it is stops the writer with
 //! `OMS-DST-0008`; the strict SQL mode of the session is the second guard and the server's warnings
 //! the third.
@@ -16,7 +17,9 @@ mod chunk_writer;
 mod claim;
 mod dialect;
 mod fence;
+mod form;
 mod literal;
+mod load;
 mod locker;
 mod meta;
 mod mysql_sink;

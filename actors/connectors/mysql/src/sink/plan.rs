@@ -5,7 +5,7 @@ use std::sync::Arc;
 use oms_core::{Column, ColumnType, Failure, Row, RowBuilder, TableName, TablePair, codes};
 use smallvec::SmallVec;
 
-use super::{charset::Decoder, dialect::Dialect, literal};
+use super::{charset::Decoder, dialect::Dialect, literal, load};
 use crate::connection::ServerInfo;
 
 /// The bytes that identify a row; most keys need no allocation.
@@ -25,8 +25,10 @@ pub(crate) struct TablePlan {
     pub(crate) other_unique_keys: bool,
     /// Indexes into `columns`: those of unique keys other than the key.
     pub(crate) unique_columns: Vec<usize>,
-    /// A unique key depends on something that is not written here, so it is not known which changes touch it.
-    pub(crate) opaque_unique_key: bool,
+    /// Changes must be executed one after the other: a unique key depends on something that is not written here, so it is
+    /// not known which changes touch it; or the destination has columns of its own, which a row that is deleted and inserted
+    /// in place of an update would lose.
+    pub(crate) keeps_order: bool,
     /// Keys whose bytes differ are different keys at the destination too.
     pub(crate) exact_key: bool,
     /// Whether rows may be found by a list of keys within an expression.
@@ -35,6 +37,8 @@ pub(crate) struct TablePlan {
     pub(crate) source_columns: usize,
     /// Longest value of one statement.
     pub(crate) longest_literal: Option<usize>,
+    /// The statement that loads a text of rows, where that is exact.
+    pub(crate) load: Option<Vec<u8>>,
 }
 
 /// A written column.
@@ -121,22 +125,26 @@ impl TablePlan {
             parts.len() == k.parts.len() && parts == key_columns
         };
         let mut unique_columns = Vec::new();
-        let mut opaque_unique_key = false;
+        let own = |(at, column): (usize, &Column)| {
+            column.generated.is_none() && !pair.columns.iter().any(|c| c.destination == at)
+        };
+        let mut keeps_order = pair.destination.columns.iter().enumerate().any(own);
         let others = pair.destination.keys.iter().filter(|k| !is_the_key(k));
         for part in others.flat_map(|k| &k.parts) {
             let written = |c: &oms_core::ColumnPair| Some(c.destination) == part.column;
             match pair.columns.iter().position(written) {
                 Some(at) => unique_columns.push(at),
-                None => opaque_unique_key = true,
+                None => keeps_order = true,
             }
         }
         let key_plans = || pair.key.iter().flatten().filter_map(|i| columns.get(*i));
         Ok(Self {
             name,
             unique_columns,
-            opaque_unique_key,
+            keeps_order,
             exact_key: key_plans().all(ColumnPlan::is_exact),
             listed_key: pair.key.is_some() && key_plans().all(ColumnPlan::is_listed),
+            load: load::statement(pair, &target, &columns),
             target,
             columns,
             key: pair.key.clone(),

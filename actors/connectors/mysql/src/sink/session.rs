@@ -1,9 +1,11 @@
 //! One connection to the destination.
 
-use std::sync::Arc;
+use std::{borrow::Cow, io, sync::Arc};
 
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use mysql_async::{
-    Conn, Error, FromRowError, Row,
+    Conn, Error, FromRowError, Params, Row, Value,
     prelude::{FromRow, Queryable},
 };
 use oms_core::{ErrorCode, Failure, codes};
@@ -32,6 +34,9 @@ const RELAXED: &str = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE
 const ALTERED: [u16; 12] = [
     1048, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 1441, 1690, 3638,
 ];
+
+/// Length of the packets of a text.
+const PIECE: usize = 128 << 10;
 
 /// Largest `max_allowed_packet` that servers accept.
 const LARGEST_PACKET: usize = 1 << 30;
@@ -70,6 +75,8 @@ pub(crate) struct Session {
     max_packet: usize,
     /// Each statement alone, so that its warnings can be read.
     pub(crate) one_by_one: bool,
+    /// Texts of rows may be loaded.
+    pub(crate) loads: bool,
 }
 
 impl Session {
@@ -94,6 +101,7 @@ impl Session {
             server,
             max_packet: 0,
             one_by_one: false,
+            loads: false,
         };
         let limit: Vec<(u64,)> = session.rows("SELECT @@max_allowed_packet").await?;
         session.max_packet = limit
@@ -101,7 +109,7 @@ impl Session {
             .and_then(|r| usize::try_from(r.0).ok())
             .unwrap_or(1 << 20);
         let log: Vec<(String, String)> = session
-            .rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format')")
+            .rows("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'local_infile')")
             .await?;
         let value = |name: &str| {
             log.iter()
@@ -112,6 +120,9 @@ impl Session {
             statement_log: value("log_bin") == Some("ON") && value("binlog_format") == Some("STATEMENT"),
         };
         session.one_by_one = facts.statement_log;
+        // A log of statements would carry the text as a file, which not every reader of the log follows.
+        let logged_by_row = value("log_bin") != Some("ON") || value("binlog_format") == Some("ROW");
+        session.loads = shared.dialect.loads_text() && value("local_infile") == Some("ON") && logged_by_row;
         for statement in shared.dialect.session(&facts) {
             session.run(statement.as_bytes()).await?;
         }
@@ -141,6 +152,24 @@ impl Session {
     pub(crate) async fn run(&mut self, sql: &[u8]) -> Result<Outcome, SqlError> {
         let mut outcomes = self.run_all(sql, 1).await?;
         Ok(outcomes.pop().unwrap_or_default())
+    }
+
+    /// Executes `count` statements sent together, one of which loads this text.
+    pub(crate) async fn run_with_text(
+        &mut self,
+        sql: &[u8],
+        count: usize,
+        text: Bytes,
+    ) -> Result<Vec<Outcome>, SqlError> {
+        // A packet must not be longer than what the server accepts of one.
+        let piece = PIECE.min(self.max_packet / 2).max(1);
+        let pieces: Vec<io::Result<Bytes>> = (0..text.len())
+            .step_by(piece)
+            .map(|at| Ok(text.slice(at..text.len().min(at + piece))))
+            .collect();
+        self.conn
+            .set_infile_handler(async move { Ok(stream::iter(pieces).boxed()) });
+        self.run_all(sql, count).await
     }
 
     /// Executes `count` statements sent together. They end at the first that fails.
@@ -180,12 +209,48 @@ impl Session {
         result.drop_result().await
     }
 
+    /// Executes one statement with its long values. They go in pieces of 16 MiB at most; the server puts them together.
+    async fn run_with_values(&mut self, sql: &[u8], values: &[Bytes]) -> Result<Outcome, SqlError> {
+        let length = sql.len() + values.iter().map(Bytes::len).sum::<usize>();
+        if length + 64 > self.max_packet {
+            return Err(self.too_long(length).await);
+        }
+        let result = tokio::select! {
+            biased;
+            result = Self::execute(&mut self.conn, sql, values) => result,
+            failure = connection::lost(&self.shared.endpoint, Side::Destination) => {
+                return Err(SqlError { at: 0, number: None, failure });
+            }
+        };
+        result.map_err(|error| self.error(error, 0))
+    }
+
+    async fn execute(conn: &mut Conn, sql: &[u8], values: &[Bytes]) -> Result<Outcome, Error> {
+        let prepared = conn.prep(Cow::Borrowed(sql)).await?;
+        let values: Vec<Value> = values.iter().map(|v| Value::Bytes(v.to_vec())).collect();
+        let result = conn.exec_iter(&prepared, Params::Positional(values)).await?;
+        let outcome = Outcome {
+            affected: result.affected_rows(),
+            warnings: result.warnings(),
+            info: result.info().into_owned(),
+        };
+        result.drop_result().await?;
+        Ok(outcome)
+    }
+
+    async fn run_statement(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
+        if statement.values.is_empty() {
+            return self.run(&statement.sql).await;
+        }
+        self.run_with_values(&statement.sql, &statement.values).await
+    }
+
     /// Executes one statement and what belongs behind it, and refuses altered values.
     pub(crate) async fn run_alone(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
         let outcome = if statement.relaxed {
-            self.run_relaxed(&statement.sql).await?
+            self.run_relaxed(statement).await?
         } else {
-            let outcome = self.run(&statement.sql).await?;
+            let outcome = self.run_statement(statement).await?;
             self.check_warnings(&outcome).await?;
             outcome
         };
@@ -207,9 +272,9 @@ impl Session {
 
     /// Executes a statement that strict mode would refuse for the empty value of an ENUM. Any other
     /// adjustment is refused as in strict mode.
-    async fn run_relaxed(&mut self, sql: &[u8]) -> Result<Outcome, SqlError> {
+    async fn run_relaxed(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
         self.run(RELAXED.as_bytes()).await?;
-        let outcome = self.run(sql).await?;
+        let outcome = self.run_statement(statement).await?;
         if outcome.warnings > 0 {
             for (_, number, _) in self.warnings().await? {
                 if number != 1265 && ALTERED.contains(&number) {

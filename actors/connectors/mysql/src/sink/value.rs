@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use oms_core::{CivilDate, CivilDateTime, ColumnType, Value};
 
 use super::{
+    form::{Form, Literal},
     literal,
     plan::{ColumnPlan, TextPath},
 };
@@ -24,17 +25,28 @@ const PADDING: Unfit = Unfit("the destination's fixed length would change traili
 /// Appends the literal of a value. Returns whether strict mode would refuse it although it is exact
 /// (the empty value 0 of an ENUM).
 pub(crate) fn write(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'_>) -> Result<bool, Unfit> {
+    write_as::<Literal>(out, column, value)
+}
+
+/// Appends a value in either form. As [`write`] otherwise; after an error something may have been appended.
+pub(crate) fn write_as<F: Form>(
+    out: &mut Vec<u8>,
+    column: &ColumnPlan,
+    value: Value<'_>,
+) -> Result<bool, Unfit> {
     match (value, &column.to) {
-        (Value::Null, _) => out.extend_from_slice(b"NULL"),
+        (Value::Null, _) => F::null(out),
         (Value::Absent, _) => return Err(Unfit("absent in the row image")),
-        (Value::Int(v), to) => integer(out, i128::from(v), to)?,
-        (Value::UInt(v), to) => integer(out, i128::from(v), to)?,
+        (Value::Int(v), to) => integer::<F>(out, i128::from(v), to)?,
+        (Value::UInt(v), to) => integer::<F>(out, i128::from(v), to)?,
         (Value::Bit(v), to @ (ColumnType::Bit { .. } | ColumnType::Integer { .. })) => {
-            integer(out, i128::from(v), to)?
+            integer::<F>(out, i128::from(v), to)?
         }
-        (Value::Year(v), ColumnType::Year) if v == 0 || (1901..=2155).contains(&v) => literal::year(out, v),
+        (Value::Year(v), ColumnType::Year) if v == 0 || (1901..=2155).contains(&v) => {
+            F::moment(out, |out| literal::year(out, v))
+        }
         (Value::Year(_), ColumnType::Year) => return Err(RANGE),
-        (Value::Year(v), to @ ColumnType::Integer { .. }) => integer(out, i128::from(v), to)?,
+        (Value::Year(v), to @ ColumnType::Integer { .. }) => integer::<F>(out, i128::from(v), to)?,
         (Value::Float(v), to) => float(out, f64::from(v), to, column.negative_zero)?,
         (Value::Double(v), to) => float(out, v, to, column.negative_zero)?,
         (
@@ -47,48 +59,73 @@ pub(crate) fn write(out: &mut Vec<u8>, column: &ColumnPlan, value: Value<'_>) ->
         ) => {
             decimal(out, v, *precision, *scale, *unsigned)?;
         }
-        (Value::Date(v), ColumnType::Date) => literal::date(out, checked_date(v)?),
+        (Value::Date(v), ColumnType::Date) => {
+            let date = checked_date(v)?;
+            F::moment(out, |out| literal::date(out, date));
+        }
         (Value::Date(v), ColumnType::DateTime { fraction }) => {
             let midnight = CivilDateTime {
                 date: checked_date(v)?,
                 ..CivilDateTime::default()
             };
-            literal::date_time(out, midnight, *fraction);
+            F::moment(out, |out| literal::date_time(out, midnight, *fraction));
         }
         (Value::DateTime(v), ColumnType::DateTime { fraction }) => {
             checked_date(v.date)?;
             if v.hour > 23 || v.minute > 59 || v.second > 59 {
                 return Err(RANGE);
             }
-            date_time(out, v, *fraction)?;
+            date_time::<F>(out, v, *fraction)?;
         }
         (Value::Timestamp(v), ColumnType::Timestamp { fraction }) => {
             let civil = match v {
                 0 => CivilDateTime::default(),
                 other => CivilDateTime::from_epoch_micros(other).ok_or(RANGE)?,
             };
-            date_time(out, civil, *fraction)?;
+            date_time::<F>(out, civil, *fraction)?;
         }
         (Value::Time(v), ColumnType::Time { fraction }) => {
             let micros = (v.0.unsigned_abs() % 1_000_000) as u32;
             if !literal::fits_fraction(micros, *fraction) {
                 return Err(DIGITS);
             }
-            literal::time(out, v, *fraction);
+            F::moment(out, |out| literal::time(out, v, *fraction));
         }
-        (Value::Text(v), _) => text(out, column, v)?,
-        (Value::Bytes(v), to) => binary(out, v, to)?,
-        (Value::Json(v), ColumnType::Json) => literal::text(out, v.as_bytes()),
+        (Value::Text(v), _) => text::<F>(out, column, v)?,
+        (Value::Bytes(v), to) => binary::<F>(out, v, to)?,
+        (Value::Json(v), ColumnType::Json) => F::text(out, v.as_bytes()),
         (Value::Json(v), ColumnType::Text { tier, .. }) => {
             fits_tier(v.len(), *tier)?;
-            literal::text(out, v.as_bytes());
+            F::text(out, v.as_bytes());
         }
-        (Value::Enum(v), _) => return member(out, column, v),
-        (Value::Set(v), _) => members(out, column, v)?,
-        (Value::Geometry(v), ColumnType::Geometry { .. }) => literal::bytes(out, v),
+        (Value::Enum(v), _) => return member::<F>(out, column, v),
+        (Value::Set(v), _) => members::<F>(out, column, v)?,
+        (Value::Geometry(v), ColumnType::Geometry { .. }) => F::bytes(out, v),
         _ => return Err(KIND),
     }
     Ok(false)
+}
+
+/// Longer values go beside their statement: as they are, without a literal of twice their length.
+const LONG_FROM: usize = 1 << 20;
+
+/// The bytes of a long value that can be given beside the statement and mean there what their literal would mean;
+/// characters are UTF-8. `None`: it is not long, or has another form.
+pub(crate) fn long<'v>(column: &ColumnPlan, value: Value<'v>) -> Result<Option<&'v [u8]>, Unfit> {
+    match (value, &column.to) {
+        (Value::Bytes(v), ColumnType::Blob { tier }) if v.len() >= LONG_FROM => {
+            fits_tier(v.len(), *tier)?;
+            Ok(Some(v))
+        }
+        (Value::Text(v), ColumnType::Text { .. })
+            if v.len() >= LONG_FROM && matches!(column.text, TextPath::Utf8) =>
+        {
+            check_length(column, v)?;
+            std::str::from_utf8(v).map_err(|_| CHARACTER)?;
+            Ok(Some(v))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Appends the literal of a value's beginning, and gives the literals of what has to be appended to
@@ -137,7 +174,7 @@ pub(crate) fn write_beginning(
     Ok((false, pieces))
 }
 
-fn integer(out: &mut Vec<u8>, value: i128, to: &ColumnType) -> Result<(), Unfit> {
+fn integer<F: Form>(out: &mut Vec<u8>, value: i128, to: &ColumnType) -> Result<(), Unfit> {
     let (low, high) = match to {
         ColumnType::Integer { bytes, unsigned } => {
             let bits = u32::from(*bytes).min(8) * 8;
@@ -163,10 +200,15 @@ fn integer(out: &mut Vec<u8>, value: i128, to: &ColumnType) -> Result<(), Unfit>
     if !(low..=high).contains(&value) {
         return Err(RANGE);
     }
+    let magnitude = u64::try_from(value.unsigned_abs()).map_err(|_| RANGE)?;
+    if matches!(to, ColumnType::Bit { .. }) {
+        F::bits(out, magnitude);
+        return Ok(());
+    }
     if value < 0 {
         out.push(b'-');
     }
-    literal::unsigned(out, u64::try_from(value.unsigned_abs()).map_err(|_| RANGE)?);
+    literal::unsigned(out, magnitude);
     Ok(())
 }
 
@@ -220,11 +262,11 @@ fn checked_date(date: CivilDate) -> Result<CivilDate, Unfit> {
     }
 }
 
-fn date_time(out: &mut Vec<u8>, value: CivilDateTime, digits: u8) -> Result<(), Unfit> {
+fn date_time<F: Form>(out: &mut Vec<u8>, value: CivilDateTime, digits: u8) -> Result<(), Unfit> {
     if !literal::fits_fraction(value.micros, digits) {
         return Err(DIGITS);
     }
-    literal::date_time(out, value, digits);
+    F::moment(out, |out| literal::date_time(out, value, digits));
     Ok(())
 }
 
@@ -237,7 +279,7 @@ fn is_utf8(charset: &str) -> bool {
     charset.starts_with("utf8")
 }
 
-fn text(out: &mut Vec<u8>, column: &ColumnPlan, value: &[u8]) -> Result<(), Unfit> {
+fn text<F: Form>(out: &mut Vec<u8>, column: &ColumnPlan, value: &[u8]) -> Result<(), Unfit> {
     match &column.to {
         ColumnType::Char { .. } | ColumnType::VarChar { .. } | ColumnType::Text { .. } => {}
         ColumnType::Json | ColumnType::Uuid | ColumnType::Inet4 | ColumnType::Inet6 => {}
@@ -254,10 +296,10 @@ fn text(out: &mut Vec<u8>, column: &ColumnPlan, value: &[u8]) -> Result<(), Unfi
     match &column.text {
         TextPath::Utf8 => {
             std::str::from_utf8(value).map_err(|_| CHARACTER)?;
-            literal::text(out, value);
+            F::text(out, value);
         }
-        TextPath::Introducer(_, true) if value.is_ascii() => literal::text(out, value),
-        TextPath::Introducer(charset, _) => literal::introduced(out, charset, value),
+        TextPath::Introducer(_, true) if value.is_ascii() => F::text(out, value),
+        TextPath::Introducer(charset, _) => F::introduced(out, charset, value),
         TextPath::Decode(decoder) => {
             let converted = decoder.decode(value).map_err(|_| CHARACTER)?;
             if let ColumnType::Text { tier, charset, .. } = &column.to
@@ -265,7 +307,7 @@ fn text(out: &mut Vec<u8>, column: &ColumnPlan, value: &[u8]) -> Result<(), Unfi
             {
                 fits_tier(converted.len(), *tier)?;
             }
-            literal::text(out, converted.as_bytes());
+            F::text(out, converted.as_bytes());
         }
     }
     Ok(())
@@ -323,7 +365,7 @@ fn check_length(column: &ColumnPlan, value: &[u8]) -> Result<(), Unfit> {
     }
 }
 
-fn binary(out: &mut Vec<u8>, value: &[u8], to: &ColumnType) -> Result<(), Unfit> {
+fn binary<F: Form>(out: &mut Vec<u8>, value: &[u8], to: &ColumnType) -> Result<(), Unfit> {
     match to {
         ColumnType::Binary { length } => {
             if value.len() > *length as usize {
@@ -338,11 +380,11 @@ fn binary(out: &mut Vec<u8>, value: &[u8], to: &ColumnType) -> Result<(), Unfit>
         ColumnType::VarBinary { .. } => {}
         _ => return Err(KIND),
     }
-    literal::bytes(out, value);
+    F::bytes(out, value);
     Ok(())
 }
 
-fn member(out: &mut Vec<u8>, column: &ColumnPlan, value: u16) -> Result<bool, Unfit> {
+fn member<F: Form>(out: &mut Vec<u8>, column: &ColumnPlan, value: u16) -> Result<bool, Unfit> {
     if let Some(numbers) = &column.members {
         if value == 0 {
             out.push(b'0');
@@ -359,7 +401,7 @@ fn member(out: &mut Vec<u8>, column: &ColumnPlan, value: u16) -> Result<bool, Un
     let label = enum_label(column, value)?;
     match &column.to {
         ColumnType::Char { .. } | ColumnType::VarChar { .. } | ColumnType::Text { .. } => {
-            literal::text(out, label.as_bytes());
+            F::text(out, label.as_bytes());
             Ok(false)
         }
         _ => Err(KIND),
@@ -377,7 +419,7 @@ fn enum_label(column: &ColumnPlan, value: u16) -> Result<&str, Unfit> {
     }
 }
 
-fn members(out: &mut Vec<u8>, column: &ColumnPlan, value: u64) -> Result<(), Unfit> {
+fn members<F: Form>(out: &mut Vec<u8>, column: &ColumnPlan, value: u64) -> Result<(), Unfit> {
     let chosen = (0..64u32).filter(|bit| value >> bit & 1 == 1);
     if let Some(numbers) = &column.members {
         let mut bits = 0u64;
@@ -390,7 +432,7 @@ fn members(out: &mut Vec<u8>, column: &ColumnPlan, value: u64) -> Result<(), Unf
                 .ok_or(MEMBER)?;
             bits |= 1 << (number - 1);
         }
-        literal::unsigned(out, bits);
+        F::set(out, bits);
         return Ok(());
     }
     let ColumnType::Set { members, .. } = &column.from else {
@@ -402,7 +444,7 @@ fn members(out: &mut Vec<u8>, column: &ColumnPlan, value: u64) -> Result<(), Unf
     let labels = labels.ok_or(MEMBER)?.join(",");
     match &column.to {
         ColumnType::Char { .. } | ColumnType::VarChar { .. } | ColumnType::Text { .. } => {
-            literal::text(out, labels.as_bytes());
+            F::text(out, labels.as_bytes());
             Ok(())
         }
         _ => Err(KIND),

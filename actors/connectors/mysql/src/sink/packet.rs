@@ -84,10 +84,10 @@ impl Packet {
         expect: Expect,
         origin: Origin,
     ) -> Result<(), Failure> {
-        if statement.relaxed || !statement.tail.is_empty() || session.one_by_one && self.opening.is_some() {
+        if statement.is_alone() || session.one_by_one && self.opening.is_some() {
             self.send(session).await?;
         }
-        if statement.relaxed || !statement.tail.is_empty() {
+        if statement.is_alone() {
             let outcome = session
                 .run_alone(&statement)
                 .await

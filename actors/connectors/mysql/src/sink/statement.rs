@@ -1,5 +1,6 @@
 //! Statements that write rows. Pure.
 
+use bytes::Bytes;
 use oms_core::{ColumnType, Failure, Row, codes};
 
 use super::{
@@ -27,6 +28,15 @@ pub(crate) struct Statement {
     pub(crate) relaxed: bool,
     /// Statements to execute behind it, each on the same one row: the rest of long values.
     pub(crate) tail: Vec<Vec<u8>>,
+    /// Long values, one for each question mark of `sql`.
+    pub(crate) values: Vec<Bytes>,
+}
+
+impl Statement {
+    /// Whether it cannot be sent together with others.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.relaxed || !self.tail.is_empty() || !self.values.is_empty()
+    }
 }
 
 fn unfit(plan: &TablePlan, column: &ColumnPlan, reason: Unfit) -> Failure {
@@ -50,6 +60,7 @@ struct RowsStatement {
     /// Set when the only row must stay alone.
     relaxed: bool,
     tail: Vec<Vec<u8>>,
+    values: Vec<Bytes>,
 }
 
 impl RowsStatement {
@@ -74,6 +85,7 @@ impl RowsStatement {
             rows: 0,
             relaxed: false,
             tail: Vec::new(),
+            values: Vec::new(),
         }
     }
 
@@ -87,30 +99,39 @@ impl RowsStatement {
             .extend_from_slice(if self.rows == 0 { b"(" } else { b",(" });
         let mut relaxed = false;
         let mut appends = Vec::new();
+        let mut values = Vec::new();
         for (i, column) in plan.columns.iter().enumerate() {
             if i > 0 {
                 self.sql.push(b',');
             }
             let value = row.get(column.source);
+            if plan.longest_literal.is_none()
+                && let Some(long) = value::long(column, value).map_err(|e| unfit(plan, column, e))?
+            {
+                self.sql.push(b'?');
+                values.push(row.as_bytes().slice_ref(long));
+                continue;
+            }
             let (lax, pieces) = value::write_beginning(&mut self.sql, column, value, plan.longest_literal)
                 .map_err(|e| unfit(plan, column, e))?;
             relaxed |= lax;
             appends.extend(pieces.into_iter().map(|piece| (column, piece)));
         }
         self.sql.push(b')');
-        if self.rows > 0 && (relaxed || !appends.is_empty()) {
+        if self.rows > 0 && (relaxed || !appends.is_empty() || !values.is_empty()) {
             self.sql.truncate(start);
             return Ok(false);
         }
         self.rows += 1;
         self.relaxed = relaxed;
+        self.values = values;
         self.tail = tail(plan, appends, row)?;
         Ok(true)
     }
 
     /// Whether no other row may follow.
     fn is_closed(&self) -> bool {
-        self.relaxed || !self.tail.is_empty()
+        self.relaxed || !self.tail.is_empty() || !self.values.is_empty()
     }
 
     fn finish(mut self, plan: &TablePlan) -> Statement {
@@ -126,6 +147,7 @@ impl RowsStatement {
             sql: self.sql,
             relaxed: self.relaxed,
             tail: self.tail,
+            values: self.values,
         }
     }
 }
@@ -275,6 +297,7 @@ pub(crate) fn delete_keys<'r>(
         sql,
         relaxed: false,
         tail: Vec::new(),
+        values: Vec::new(),
     })
 }
 
@@ -289,6 +312,7 @@ pub(crate) fn delete_identical(plan: &TablePlan, before: &Row) -> Result<Stateme
         sql,
         relaxed: false,
         tail: Vec::new(),
+        values: Vec::new(),
     })
 }
 
@@ -344,7 +368,12 @@ pub(crate) fn update(plan: &TablePlan, before: &Row, after: &Row) -> Result<Stat
     } else {
         tail(plan, appends, &plan.overlay(before, after)?)?
     };
-    Ok(Statement { sql, relaxed, tail })
+    Ok(Statement {
+        sql,
+        relaxed,
+        tail,
+        values: Vec::new(),
+    })
 }
 
 /// Longest values, in bytes, of a row that is changed together with others.
@@ -445,5 +474,6 @@ pub(crate) fn update_together<'c>(
         sql,
         relaxed: false,
         tail: Vec::new(),
+        values: Vec::new(),
     }))
 }

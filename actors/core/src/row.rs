@@ -207,24 +207,35 @@ impl RowBuilder {
 
     /// Appends the next column's value.
     pub fn push(&mut self, value: Value<'_>) {
+        // Tag and payload of fixed size in one piece: one look at the room that is left instead of two.
         let b = &mut self.buffer;
-        b.put_u8(value.kind() as u8);
+        let tag = value.kind() as u8;
         match value {
-            Value::Null | Value::Absent => {}
-            Value::Int(v) => b.put_i64_le(v),
-            Value::UInt(v) | Value::Bit(v) | Value::Set(v) => b.put_u64_le(v),
-            Value::Float(v) => b.put_u32_le(v.to_bits()),
-            Value::Double(v) => b.put_u64_le(v.to_bits()),
-            Value::Decimal(v) | Value::Json(v) => b.put_slice(v.as_bytes()),
-            Value::Year(v) | Value::Enum(v) => b.put_u16_le(v),
-            Value::Date(v) => put_date(b, v),
-            Value::DateTime(v) => {
-                put_date(b, v.date);
-                b.put_slice(&[v.hour, v.minute, v.second]);
-                b.put_u32_le(v.micros);
+            Value::Null | Value::Absent => b.put_u8(tag),
+            Value::Int(v) | Value::Timestamp(v) | Value::Time(Duration(v)) => {
+                put_eight(b, tag, v.to_le_bytes())
             }
-            Value::Timestamp(v) | Value::Time(Duration(v)) => b.put_i64_le(v),
-            Value::Text(v) | Value::Bytes(v) | Value::Geometry(v) => b.put_slice(v),
+            Value::UInt(v) | Value::Bit(v) | Value::Set(v) => put_eight(b, tag, v.to_le_bytes()),
+            Value::Double(v) => put_eight(b, tag, v.to_bits().to_le_bytes()),
+            Value::Float(v) => put_four(b, tag, v.to_bits().to_le_bytes()),
+            Value::Decimal(v) | Value::Json(v) => put_long(b, tag, v.as_bytes()),
+            Value::Year(v) | Value::Enum(v) => {
+                let [low, high] = v.to_le_bytes();
+                b.put_slice(&[tag, low, high]);
+            }
+            Value::Date(v) => {
+                let [low, high] = v.year.to_le_bytes();
+                put_four(b, tag, [low, high, v.month, v.day]);
+            }
+            Value::DateTime(v) => {
+                let [low, high] = v.date.year.to_le_bytes();
+                let [m0, m1, m2, m3] = v.micros.to_le_bytes();
+                let (month, day) = (v.date.month, v.date.day);
+                b.put_slice(&[
+                    tag, low, high, month, day, v.hour, v.minute, v.second, m0, m1, m2, m3,
+                ]);
+            }
+            Value::Text(v) | Value::Bytes(v) | Value::Geometry(v) => put_long(b, tag, v),
         }
         self.note_end();
     }
@@ -275,9 +286,18 @@ impl RowBuilder {
     }
 }
 
-fn put_date(b: &mut BytesMut, v: CivilDate) {
-    b.put_u16_le(v.year);
-    b.put_slice(&[v.month, v.day]);
+fn put_four(b: &mut BytesMut, tag: u8, [c0, c1, c2, c3]: [u8; 4]) {
+    b.put_slice(&[tag, c0, c1, c2, c3]);
+}
+
+fn put_eight(b: &mut BytesMut, tag: u8, [c0, c1, c2, c3, c4, c5, c6, c7]: [u8; 8]) {
+    b.put_slice(&[tag, c0, c1, c2, c3, c4, c5, c6, c7]);
+}
+
+fn put_long(b: &mut BytesMut, tag: u8, payload: &[u8]) {
+    b.reserve(1 + payload.len());
+    b.put_u8(tag);
+    b.put_slice(payload);
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! From records to row changes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use oms_core::{
@@ -40,7 +43,8 @@ pub struct BinlogDecoder {
     tables: Arc<TableMap>,
     indexes: HashMap<TableName, u32>,
     names: ProjectNames,
-    maps: HashMap<u64, MappedTable>,
+    /// By the number of the table. Few at a time: looked up twice for every event of rows.
+    maps: BTreeMap<u64, MappedTable>,
     scratch: RowScratch,
     transaction: u64,
     open: Option<Open>,
@@ -83,7 +87,7 @@ impl BinlogDecoder {
             indexes,
             names: ProjectNames::new(&tables),
             tables,
-            maps: HashMap::new(),
+            maps: BTreeMap::new(),
             scratch: RowScratch::default(),
             transaction: 0,
             open: None,

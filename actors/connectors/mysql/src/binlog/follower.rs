@@ -134,32 +134,33 @@ impl LogFollower {
                 header.kind
             )));
         }
-        let mut record = CapturedRecord {
-            flags: RecordFlags::default(),
-            source_time_us: i64::from(header.timestamp) * 1_000_000,
-            position: None,
-            payload: event.clone(),
-        };
+        let mut flags = RecordFlags::default();
+        let mut source_time_us = i64::from(header.timestamp) * 1_000_000;
         let body = event.get(HEADER_LENGTH..).unwrap_or_default();
         match role {
             Role::Heartbeat => {
                 self.heartbeat(&header, body)?;
                 if self.group == Group::Between {
-                    record.flags = RecordFlags::HEARTBEAT;
-                    record.source_time_us = now_us;
-                    record.payload = Bytes::new();
-                    record.position = Some(self.at_rest());
-                    out.push_back(record);
+                    out.push_back(CapturedRecord {
+                        flags: RecordFlags::HEARTBEAT,
+                        source_time_us: now_us,
+                        position: Some(self.at_rest()),
+                        payload: Bytes::new(),
+                    });
                 }
                 return Ok(());
             }
             Role::Context => {
                 self.context(&header, body, out)?;
-                record.flags = RecordFlags::CONTEXT;
                 if header.timestamp == 0 {
-                    record.source_time_us = now_us;
+                    source_time_us = now_us;
                 }
-                out.push_back(record);
+                out.push_back(CapturedRecord {
+                    flags: RecordFlags::CONTEXT,
+                    source_time_us,
+                    position: None,
+                    payload: event,
+                });
                 return Ok(());
             }
             _ => {}
@@ -181,17 +182,17 @@ impl LogFollower {
                 }
                 let named = GtidEvent::parse(&header, body)?;
                 self.begin_named(named);
-                record.flags = RecordFlags::TXN_FIRST;
+                flags = RecordFlags::TXN_FIRST;
             }
             Role::Statement => {
                 let word = QueryEvent::framing_word(&header, body)?;
-                record.flags = self.statement(word, header.kind)?;
+                flags = self.statement(word, header.kind)?;
             }
             Role::End => {
                 if self.group == Group::Between {
                     return Err(EventError::corrupt("a transaction ends that did not begin"));
                 }
-                record.flags = RecordFlags::TXN_LAST;
+                flags = RecordFlags::TXN_LAST;
             }
             Role::WholeTransaction => {
                 if self.group != Group::Begun {
@@ -199,11 +200,11 @@ impl LogFollower {
                         "a transaction payload without its GTID event",
                     ));
                 }
-                record.flags = RecordFlags::TXN_LAST;
+                flags = RecordFlags::TXN_LAST;
             }
             Role::StatementInput if self.group == Group::Between => {
                 self.group = Group::Begun;
-                record.flags = RecordFlags::TXN_FIRST;
+                flags = RecordFlags::TXN_FIRST;
             }
             Role::Body if self.group == Group::Between => {
                 // Statement texts for people may stand in front of BEGIN; nothing else may.
@@ -223,17 +224,24 @@ impl LogFollower {
             }
             _ => {}
         }
-        if record.flags.has(RecordFlags::TXN_LAST) {
+        let mut position = None;
+        if flags.has(RecordFlags::TXN_LAST) {
             if let Some(us) = self.committed_us {
-                record.source_time_us = us;
+                source_time_us = us;
             }
             self.finish_group();
-            record.position = Some(self.position());
-        } else if record.flags.has(RecordFlags::TXN_ABORT) {
+            position = Some(self.position());
+        } else if flags.has(RecordFlags::TXN_ABORT) {
             self.finish_group();
-            record.payload = Bytes::new();
+            event = Bytes::new();
         }
-        out.push_back(record);
+        // The event itself, not another reference to it: this is done for every event there is.
+        out.push_back(CapturedRecord {
+            flags,
+            source_time_us,
+            position,
+            payload: event,
+        });
         Ok(())
     }
 

@@ -42,5 +42,9 @@ smoke! {
     decode "decode" 4_000;
     capture "capture" 4_000;
     latency "latency" 1_500;
+    full_import "full-import" 8_000;
+    incr_sync "incr-sync" 4_000;
+    verify "verify" 4_000;
+    memory "memory" 50;
     failover "failover" 0;
 }

@@ -10,8 +10,8 @@
 //!   value returns under another spelling that collates equal is gone before the new one comes.
 //! * What strict mode would have checked of the rows before and after the batch is still checked: how many rows each
 //!   statement finds. A row that comes and goes within the batch is deleted with an expected count of 0.
-//! * Where that cannot be told (images that lack columns, unique keys over expressions, a row that comes twice) the order is
-//!   kept, and only neighbours of one kind are put together.
+//! * Where that cannot be told (images that lack columns, unique keys over expressions, columns that only the destination
+//!   has, a row that comes twice) the order is kept, and only neighbours of one kind are put together.
 //! * In safe mode only the last change of a key counts: rows to be gone are deleted, the others
 //!   replaced. Final images agree with each other in all unique keys. A REPLACE may remove another
 //!   row whose value it takes over; that row has a change of its own in the window being replayed.
@@ -94,7 +94,7 @@ pub(crate) fn plan(ops: &[RowOp], plans: &Plans) -> Result<Vec<TableSteps>, Fail
             }
             let steps = if safe {
                 safe_steps(plan, &ops)?
-            } else if plan.key.is_some() && !plan.opaque_unique_key {
+            } else if plan.key.is_some() && !plan.keeps_order {
                 match net_steps(plan, &ops)? {
                     Some(steps) => steps,
                     None => ordered_steps(plan, &ops)?,
@@ -480,6 +480,11 @@ mod tests {
     };
 
     fn plans(unique: bool) -> Plans {
+        plans_with(unique, false)
+    }
+
+    /// With a column that the source does not have, if wanted.
+    fn plans_with(unique: bool, own: bool) -> Plans {
         let column = |name: &str, nullable| Column {
             name: name.into(),
             ty: ColumnType::Integer {
@@ -510,7 +515,11 @@ mod tests {
             estimated_rows: 0,
             estimated_bytes: 0,
         });
-        let pair = TablePair::by_name(table.clone(), table).unwrap();
+        let mut destination = (*table).clone();
+        if own {
+            destination.columns.push(column("note", true));
+        }
+        let pair = TablePair::by_name(table, Arc::new(destination)).unwrap();
         let server = ServerInfo {
             flavor: Flavor::Mysql,
             version: String::new(),
@@ -619,6 +628,16 @@ mod tests {
         assert_eq!(told(&unknown, &plans(false)).unwrap(), "=1 +1");
         let twice = [strict(None, Some(r(1, 0))), strict(None, Some(r(1, 1)))];
         assert_eq!(told(&twice, &plans(false)).unwrap(), "+1,+1");
+    }
+
+    #[test]
+    fn columns_that_only_the_destination_has_are_kept() {
+        let all = plans_with(true, true);
+        let ops = [
+            strict(Some(r(1, 1)), Some(r(1, 2))),
+            strict(Some(r(1, 2)), Some(r(5, 3))),
+        ];
+        assert_eq!(told(&ops, &all).unwrap(), "=1 =1");
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::{ClimbConfig, Climber, Sample, Strain};
 
 /// How often throughput is looked at.
 const SAMPLE: Duration = Duration::from_secs(1);
+/// Workers to begin with where their number is found.
+const START: usize = 4;
 /// A batch of rows that took so long to write says that the destination is at its limit.
 const SLOW: Duration = Duration::from_secs(3);
 /// One that took so long says that it is beyond.
@@ -94,6 +96,7 @@ impl Crew {
             }
             Workers::Auto(most) => {
                 let config = ClimbConfig {
+                    start: START,
                     most: most.max(1),
                     ..ClimbConfig::default()
                 };
@@ -122,7 +125,7 @@ impl Crew {
         } else if slowest >= SLOW {
             Strain::Hold
         } else {
-            load.pressure()
+            Strain::None
         };
         let from = climber.level();
         let level = climber.observe(Sample {

@@ -1,11 +1,9 @@
 //! What the workers see of the databases, for whoever decides how many there are.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
-
-use crate::Strain;
 
 /// Read and written without locks.
 #[derive(Debug, Default)]
@@ -18,8 +16,6 @@ pub(super) struct Load {
     pub(super) troubles: AtomicU64,
     /// The longest time that a batch took since the last look, in microseconds.
     pub(super) slowest_us: AtomicU64,
-    /// What the destination said about itself: 0 nothing, 1 hold, 2 ease.
-    pressure: AtomicU8,
 }
 
 /// What a row costs beside its bytes.
@@ -30,13 +26,5 @@ impl Load {
         self.done.fetch_add(bytes + rows * ROW, Ordering::Relaxed);
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.slowest_us.fetch_max(took, Ordering::Relaxed);
-    }
-
-    pub(super) fn pressure(&self) -> Strain {
-        match self.pressure.load(Ordering::Relaxed) {
-            0 => Strain::None,
-            1 => Strain::Hold,
-            _ => Strain::Ease,
-        }
     }
 }

@@ -445,7 +445,10 @@ fn limits_and_workers_change_while_it_runs() {
             panic!("nobody cancelled it");
         };
         assert!(report.is_complete());
-        assert!((10..=25).contains(&seen), "{seen} rows in 20 seconds at 1 per second");
+        assert!(
+            (10..=25).contains(&seen),
+            "{seen} rows in 20 seconds at 1 per second"
+        );
         // Whoever waited under the old limit went on at once.
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
         assert!(world.is_equal());

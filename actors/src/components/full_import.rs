@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use oms_apply::{ExistingPolicy, ImportConfig, ImportEnd, ImportReport, ImportTuning, Importer, TableState, Workers};
+use oms_apply::{
+    ExistingPolicy, ImportConfig, ImportEnd, ImportReport, ImportTuning, Importer, TableState, Workers,
+};
 use oms_core::{ClaimToken, Failure, Sink, Source};
 
 use super::pairs::{Mapping, load_pairs};

@@ -25,7 +25,10 @@ impl MetaState {
         if matches!(project.state(), ProjectState::Releasing | ProjectState::Released) {
             return refuse(
                 codes::api::WRONG_STATE,
-                format!("the project is {}; nothing of it runs again", project.state().name()),
+                format!(
+                    "the project is {}; nothing of it runs again",
+                    project.state().name()
+                ),
             );
         }
         let Some(full) = &c.full else {
@@ -92,7 +95,8 @@ pub fn check_full(options: &FullOptions) -> Result<(), String> {
             Err("full.concurrency: `custom` needs a number in full.workers".to_owned())
         }
         (Concurrency::Auto, 1..) => Err(
-            "full.workers: says another number than `auto` finds; leave one of both out, or say `custom`".to_owned(),
+            "full.workers: says another number than `auto` finds; leave one of both out, or say `custom`"
+                .to_owned(),
         ),
         _ => Ok(()),
     }
@@ -132,7 +136,11 @@ mod tests {
                 ..Default::default()
             };
             tune_full(&mut options, &tuning);
-            (options.concurrency(), options.workers, check_full(&options).is_ok())
+            (
+                options.concurrency(),
+                options.workers,
+                check_full(&options).is_ok(),
+            )
         };
         let none = FullOptions::default();
         let custom = FullOptions {

@@ -7,8 +7,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ImportConfig, ImportProgress, ImportReport, ImportTuning, backoff::Backoff, crew::Crew, load::Load,
-    pass::{Pass, ROOM}, throttle::Throttle, work::Work,
+    ImportConfig, ImportProgress, ImportReport, ImportTuning,
+    backoff::Backoff,
+    crew::Crew,
+    load::Load,
+    pass::{Pass, ROOM},
+    throttle::Throttle,
+    work::Work,
 };
 
 /// How an import ended.

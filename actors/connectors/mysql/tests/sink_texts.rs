@@ -65,15 +65,23 @@ async fn each_type(bed: &Bed, samples: &[Sample]) -> usize {
 async fn rows_that_are_there(bed: &Bed) {
     let name = TableName::new("sink_contract", "one");
     bed.execute(&format!("DROP TABLE IF EXISTS {name}")).await;
-    bed.execute(&format!("CREATE TABLE {name} (id BIGINT NOT NULL PRIMARY KEY, c INT NULL)"))
-        .await;
+    bed.execute(&format!(
+        "CREATE TABLE {name} (id BIGINT NOT NULL PRIMARY KEY, c INT NULL)"
+    ))
+    .await;
     let schema = values::load(bed, &name).await;
     let pair = TablePair::by_name(schema.clone(), schema).expect("the same definition");
     let claim = values::claim(bed, pair).await;
-    let rows = |from: i64, value: i64| -> Vec<Row> { (from..from + 20).map(|id| row(id, Value::Int(value))).collect() };
-    import(claim.as_ref(), &name, &rows(0, 1)).await.expect("the first");
+    let rows = |from: i64, value: i64| -> Vec<Row> {
+        (from..from + 20).map(|id| row(id, Value::Int(value))).collect()
+    };
+    import(claim.as_ref(), &name, &rows(0, 1))
+        .await
+        .expect("the first");
     bed.execute("DELETE FROM omsnode_meta.receipt_v1").await;
-    import(claim.as_ref(), &name, &rows(10, 2)).await.expect("some again");
+    import(claim.as_ref(), &name, &rows(10, 2))
+        .await
+        .expect("some again");
     let mut wanted = rows(0, 1);
     wanted.truncate(10);
     wanted.extend(rows(10, 2));
@@ -88,7 +96,11 @@ async fn mariadb() {
     samples.push(sample("INET6", [Value::Text(b"2001:db8::ff00:42:8329")]));
     samples.push(sample("JSON", [Value::Text(b"{\"b\":1.0,  \"a\":[2.50]}")]));
     let loaded = each_type(&bed, &samples).await;
-    assert!(loaded >= samples.len() * 2 / 3, "{loaded} of {} types", samples.len());
+    assert!(
+        loaded >= samples.len() * 2 / 3,
+        "{loaded} of {} types",
+        samples.len()
+    );
     rows_that_are_there(&bed).await;
     bed.finish().await;
 }
@@ -106,7 +118,11 @@ async fn mysql_97() {
     samples.extend(negative_zero());
     samples.push(values::json());
     let loaded = each_type(&bed, &samples).await;
-    assert!(loaded >= samples.len() * 2 / 3, "{loaded} of {} types", samples.len());
+    assert!(
+        loaded >= samples.len() * 2 / 3,
+        "{loaded} of {} types",
+        samples.len()
+    );
     rows_that_are_there(&bed).await;
     bed.finish().await;
 }
@@ -118,7 +134,11 @@ async fn mysql_56() {
     samples.extend(charsets());
     samples.extend(negative_zero());
     let loaded = each_type(&bed, &samples).await;
-    assert!(loaded >= samples.len() * 2 / 3, "{loaded} of {} types", samples.len());
+    assert!(
+        loaded >= samples.len() * 2 / 3,
+        "{loaded} of {} types",
+        samples.len()
+    );
     rows_that_are_there(&bed).await;
     bed.finish().await;
 }

@@ -53,7 +53,14 @@ pub async fn full_import(
             ServerKind::SeekDb => Texts::Inserts,
             _ => Texts::Files,
         };
-        let replay = Replay::make(&source, texts, DATABASE, &TABLES, &folder.path().join(texts.name())).await?;
+        let replay = Replay::make(
+            &source,
+            texts,
+            DATABASE,
+            &TABLES,
+            &folder.path().join(texts.name()),
+        )
+        .await?;
         let case = Case {
             node: OmsNode::start(&folder.path().join(texts.name()).join("node")).await?,
             source: &source,
@@ -98,7 +105,10 @@ impl Case<'_> {
                 .await?;
             let meter = Meter::start(&[
                 ("source", self.source.pid().context("the source has ended")?),
-                ("destination", self.destination.pid().context("the destination has ended")?),
+                (
+                    "destination",
+                    self.destination.pid().context("the destination has ended")?,
+                ),
                 (OURS, self.node.pid().context("the node has ended")?),
             ])?;
             let (seconds, tools) = match turn.name {
@@ -116,7 +126,10 @@ impl Case<'_> {
                 if process.name == OURS && turn.name != OURS {
                     continue;
                 }
-                words.push(format!("{} {:.1} s {:.0} MiB", process.name, process.cpu_s, process.rss_mb));
+                words.push(format!(
+                    "{} {:.1} s {:.0} MiB",
+                    process.name, process.cpu_s, process.rss_mb
+                ));
                 if process.name != OURS {
                     process.name = format!("{} under {}", process.name, turn.name);
                 }
@@ -160,7 +173,11 @@ impl Case<'_> {
             password: server.password().to_owned(),
             ..Default::default()
         };
-        self.node.data_sources().await?.create_data_source(request).await?;
+        self.node
+            .data_sources()
+            .await?
+            .create_data_source(request)
+            .await?;
         Ok(())
     }
 
@@ -178,7 +195,9 @@ impl Case<'_> {
             ..project.spec(&[DATABASE])
         };
         let mut projects = self.node.projects().await?;
-        projects.create_project(CreateProjectRequest { spec: Some(spec) }).await?;
+        projects
+            .create_project(CreateProjectRequest { spec: Some(spec) })
+            .await?;
         let request = ProjectRequest {
             project: name.to_owned(),
         };
@@ -282,7 +301,9 @@ async fn fill(source: &Server, rows: u64) -> anyhow::Result<()> {
                  '2024-01-01' + INTERVAL seq SECOND, seq % 256 FROM seq_1_to_{count}"
             ))
             .await?;
-        client.query_drop(&format!("ANALYZE TABLE {DATABASE}.{table}")).await?;
+        client
+            .query_drop(&format!("ANALYZE TABLE {DATABASE}.{table}"))
+            .await?;
     }
     Ok(())
 }
@@ -308,12 +329,17 @@ mod tests {
         let folder = TempDir::new().unwrap();
         for texts in [Texts::Files, Texts::Inserts] {
             let at = folder.path().join(texts.name());
-            let replay = Replay::make(&source, texts, DATABASE, &TABLES, &at).await.unwrap();
+            let replay = Replay::make(&source, texts, DATABASE, &TABLES, &at)
+                .await
+                .unwrap();
             let destination = Server::start(ServerKind::MariaDb, BenchServer::options(Role::Destination))
                 .await
                 .unwrap();
             let mut there = destination.client().await.unwrap();
-            there.query_drop(&format!("CREATE DATABASE {DATABASE}")).await.unwrap();
+            there
+                .query_drop(&format!("CREATE DATABASE {DATABASE}"))
+                .await
+                .unwrap();
             for table in TABLES {
                 there.query_drop(&create(table)).await.unwrap();
             }

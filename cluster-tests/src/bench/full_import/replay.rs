@@ -152,7 +152,11 @@ async fn send(mut client: Client, texts: Texts, queue: Arc<Mutex<VecDeque<Part>>
                     part.table
                 );
                 client.query_drop(&load).await?;
-                ensure!(client.affected_rows() == part.rows, "{}: rows are missing", part.table);
+                ensure!(
+                    client.affected_rows() == part.rows,
+                    "{}: rows are missing",
+                    part.table
+                );
             }
             Texts::Inserts => {
                 let text = std::str::from_utf8(&text)?;

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use oms_cluster_tests::{Server, ServerKind, ServerOptions};
-use oms_core::{ErrorCode, codes};
-use oms_mysql::connection::{Endpoint, Secret, Side, TlsMode, connect};
+use oms_core::{Capture as _, ErrorCode, RecordFlags, codes};
+use oms_mysql::binlog::{BinlogCapture, CaptureOptions, current_position};
+use oms_mysql::connection::{Endpoint, Secret, ServerInfo, Side, TlsMode, connect};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -138,4 +139,43 @@ async fn servers_without_encryption_and_frozen_servers() {
     assert_eq!(frozen, codes::src::UNREACHABLE);
     server.thaw().unwrap();
     connect(&prefer, Side::Source).await.unwrap();
+}
+
+/// While a server may be looking for the start of its log it is silent, and a lost one is silent, too.
+#[tokio::test]
+async fn a_source_that_is_lost_before_its_log_begins() {
+    let mut server = Server::start(ServerKind::MariaDb, ServerOptions::source())
+        .await
+        .unwrap();
+    let endpoint = endpoint(
+        "127.0.0.1",
+        server.port(),
+        server.user(),
+        server.password(),
+        TlsMode::Disable,
+    );
+    let mut conn = connect(&endpoint, Side::Source).await.unwrap();
+    let info = ServerInfo::probe(&mut conn, Side::Source).await.unwrap();
+    let start = current_position(&mut conn, &info).await.unwrap();
+    // The server says nothing of its own accord for longer than this test takes.
+    let options = CaptureOptions {
+        server_id: 4_711,
+        heartbeat: Duration::from_secs(600),
+        ..CaptureOptions::default()
+    };
+    let mut capture = BinlogCapture::open(&endpoint, &options, &start).await.unwrap();
+    server.freeze().unwrap();
+    let lost = async {
+        loop {
+            match capture.next().await {
+                Ok(record) => assert!(record.flags.has(RecordFlags::CONTEXT), "{record:?}"),
+                Err(failure) => return failure,
+            }
+        }
+    };
+    let failure = tokio::time::timeout(Duration::from_secs(15), lost).await.unwrap();
+    assert_eq!(failure.code(), codes::src::UNREACHABLE);
+    // Long enough that its component moves without a second attempt.
+    assert!(failure.lasting() >= Duration::from_secs(5), "{failure}");
+    server.thaw().unwrap();
 }

@@ -204,9 +204,10 @@ async fn tables(count: u64, progress: &mut dyn FnMut(String)) -> anyhow::Result<
     ] {
         scenario.project.wait_step(node, step, &done).await?;
         progress(format!(
-            "{} done after {:.1} s",
+            "{} done after {:.1} s, at most {} MiB",
             step.name(),
-            begun.elapsed().as_secs_f64()
+            begun.elapsed().as_secs_f64(),
+            node.peak_memory()? >> 20
         ));
     }
     let project = scenario

@@ -7,10 +7,13 @@
 //!   [`DestinationTraits`], and say so in [`ConversionNote`]s.
 //! * [`plan`] orders objects, resolves what depends on several of them, and gives the
 //!   [`ObjectRecord`]s that a user sees, retries, edits and skips.
+//! * [`DdlStatement::parse`] reads a statement of a log, [`SchemaTracker`] follows statements through
+//!   the definitions of the source, and [`convert_ddl`] says what becomes of one at the destination.
 //! * [`compatible`] tells whether an existing destination table can hold every row of a source table.
 
 mod compare;
 mod convert;
+mod convert_ddl;
 mod definition;
 mod error;
 mod plan;
@@ -23,6 +26,9 @@ pub use compare::{Difference, compatible, differences};
 pub use convert::{
     CharsetRules, ConversionNote, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, Refusal,
     Statement, convert_database, convert_table, convert_view,
+};
+pub use convert_ddl::{
+    ConvertedDdl, DdlFact, DdlOutcome, DdlPart, DdlRequest, DdlSelection, DdlStep, convert_ddl,
 };
 pub use definition::{
     CheckDefinition, ColumnDefinition, DataType, DatabaseDefinition, DefaultValue, ForeignKeyDefinition,
@@ -38,8 +44,8 @@ pub use plan::{
 };
 pub use statement::{
     AlterClause, AlterTable, ColumnKey, ColumnPosition, ColumnSpec, CreateTable, CreateTableLike, CreateView,
-    DatabaseOptions, DdlStatement, ForeignKeySpec, MaintenanceVerb, OtherKind, OtherStatement, PartitionNames,
-    StatementContext, TableElement, TableOption,
+    DatabaseOptions, DdlStatement, ForeignKeySpec, MaintenanceVerb, OtherKind, OtherStatement,
+    PartitionNames, StatementContext, TableElement, TableOption,
 };
 pub use track::{OnlineChange, OnlineTable, SchemaTracker, TrackerRules, layout_differences};
 pub use traits::{DestinationTraits, Flavor, SourceTraits, Supports};

@@ -220,7 +220,11 @@ pub(crate) fn foreign_key_clause(key: &ForeignKeyDefinition) -> String {
         "" => String::new(),
         name => format!("CONSTRAINT {} ", identifier(name)),
     };
-    format!("{symbol}FOREIGN KEY ({}) {}", names(&key.columns), references_clause(key))
+    format!(
+        "{symbol}FOREIGN KEY ({}) {}",
+        names(&key.columns),
+        references_clause(key)
+    )
 }
 
 /// From REFERENCES on.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    ColumnKey, ColumnPosition, ColumnSpec, CreateTable, CreateView, DatabaseOptions, DdlStatement, ForeignKeySpec,
-    TableElement, TableOption,
+    ColumnKey, ColumnPosition, ColumnSpec, CreateTable, CreateView, DatabaseOptions, DdlStatement,
+    ForeignKeySpec, TableElement, TableOption,
 };
 use crate::{
     Flavor, PeriodDefinition, ViewCheck,
@@ -30,7 +30,12 @@ impl fmt::Display for DdlStatement {
                 if_exists,
             } => {
                 let temporary = if *temporary { "TEMPORARY " } else { "" };
-                write!(f, "DROP {temporary}TABLE {}{}", if_there(*if_exists), list(tables))
+                write!(
+                    f,
+                    "DROP {temporary}TABLE {}{}",
+                    if_there(*if_exists),
+                    list(tables)
+                )
             }
             Self::RenameTable { pairs, if_exists } => {
                 let pairs: Vec<_> = pairs.iter().map(|(a, b)| format!("{a} TO {b}")).collect();

@@ -84,12 +84,7 @@ impl fmt::Display for AlterClause {
                 value,
                 if_exists,
             } => {
-                write!(
-                    f,
-                    "ALTER COLUMN {}{} ",
-                    if_there(*if_exists),
-                    identifier(column)
-                )?;
+                write!(f, "ALTER COLUMN {}{} ", if_there(*if_exists), identifier(column))?;
                 match value {
                     Some(value) => write!(f, "SET {}", default_clause(value)),
                     None => f.write_str("DROP DEFAULT"),
@@ -101,10 +96,7 @@ impl fmt::Display for AlterClause {
                 identifier(column),
                 if *visible { "VISIBLE" } else { "INVISIBLE" }
             ),
-            Self::AddIndex {
-                index,
-                if_not_exists,
-            } => {
+            Self::AddIndex { index, if_not_exists } => {
                 let clause = index_clause(index, Flavor::MySql);
                 write!(
                     f,
@@ -113,10 +105,7 @@ impl fmt::Display for AlterClause {
                 )
             }
             Self::AddForeignKey { spec } => write!(f, "ADD {spec}"),
-            Self::AddCheck {
-                check,
-                if_not_exists,
-            } => {
+            Self::AddCheck { check, if_not_exists } => {
                 let clause = check_clause(check);
                 if *if_not_exists {
                     let rest = clause.strip_prefix("CONSTRAINT ").unwrap_or(&clause);
@@ -134,19 +123,13 @@ impl fmt::Display for AlterClause {
                 write!(f, "DROP INDEX {}{}", if_there(*if_exists), identifier(name))
             }
             Self::DropPrimaryKey => f.write_str("DROP PRIMARY KEY"),
-            Self::DropForeignKey { name, if_exists } => write!(
-                f,
-                "DROP FOREIGN KEY {}{}",
-                if_there(*if_exists),
-                identifier(name)
-            ),
+            Self::DropForeignKey { name, if_exists } => {
+                write!(f, "DROP FOREIGN KEY {}{}", if_there(*if_exists), identifier(name))
+            }
             Self::DropCheck { name } => write!(f, "DROP CHECK {}", identifier(name)),
-            Self::DropConstraint { name, if_exists } => write!(
-                f,
-                "DROP CONSTRAINT {}{}",
-                if_there(*if_exists),
-                identifier(name)
-            ),
+            Self::DropConstraint { name, if_exists } => {
+                write!(f, "DROP CONSTRAINT {}{}", if_there(*if_exists), identifier(name))
+            }
             Self::AlterCheck { name, enforced } => {
                 let not = if *enforced { "" } else { "NOT " };
                 write!(f, "ALTER CHECK {} {not}ENFORCED", identifier(name))
@@ -193,12 +176,7 @@ impl fmt::Display for AlterClause {
                 if_not_exists,
             } => {
                 let list: Vec<_> = definitions.iter().map(partition_clause).collect();
-                write!(
-                    f,
-                    "ADD PARTITION {}({})",
-                    if_not(*if_not_exists),
-                    list.join(", ")
-                )
+                write!(f, "ADD PARTITION {}({})", if_not(*if_not_exists), list.join(", "))
             }
             Self::AddPartitionCount(count) => write!(f, "ADD PARTITION PARTITIONS {count}"),
             Self::DropPartitions { names, if_exists } => {

@@ -296,7 +296,10 @@ fn render(tokens: &[Token]) -> String {
     let mut before: Option<&Token> = None;
     for token in tokens {
         if let Some(before) = before {
-            let texts = matches!((&before.kind, &token.kind), (TokenKind::Text(_), TokenKind::Text(_)));
+            let texts = matches!(
+                (&before.kind, &token.kind),
+                (TokenKind::Text(_), TokenKind::Text(_))
+            );
             if token.start > before.end || texts {
                 out.push(' ');
             }

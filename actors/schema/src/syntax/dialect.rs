@@ -55,8 +55,7 @@ impl Dialect {
             Some(number) => number.parse().ok()?,
         };
         // MariaDB leaves what MySQL 5.7 and later brought to MySQL.
-        let is_foreign =
-            flavor == Flavor::MariaDb && !is_mariadb && (50_700..=99_999).contains(&wanted);
+        let is_foreign = flavor == Flavor::MariaDb && !is_mariadb && (50_700..=99_999).contains(&wanted);
         (wanted <= version && !is_foreign).then_some(digits)
     }
 }

@@ -146,7 +146,9 @@ impl<'a> Lexer<'a> {
         while depth > 0 {
             let rest = text.get(from..).unwrap_or("");
             let close = rest.find("*/");
-            let open = rest.find("/*").filter(|open| nests && close.is_some_and(|c| *open < c));
+            let open = rest
+                .find("/*")
+                .filter(|open| nests && close.is_some_and(|c| *open < c));
             match (open, close) {
                 (Some(open), _) => {
                     depth += 1;
@@ -231,9 +233,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn word(&mut self, rest: &str) -> String {
-        let end = rest
-            .find(|c| !is_name(c, self.dialect))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c| !is_name(c, self.dialect)).unwrap_or(rest.len());
         self.at += end;
         rest.get(..end).unwrap_or("").to_owned()
     }

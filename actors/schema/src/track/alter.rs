@@ -9,8 +9,8 @@ use super::{
     not_followed, partition,
 };
 use crate::{
-    AlterClause, AlterTable, ColumnDefinition, ColumnPosition, ColumnSpec, DefaultValue, IndexDefinition,
-    IndexKind, StatementContext, TableElement, TableOption,
+    AlterClause, AlterTable, ColumnDefinition, ColumnPosition, ColumnSpec, IndexDefinition, IndexKind,
+    StatementContext, TableElement, TableOption,
 };
 
 impl SchemaTracker {
@@ -25,7 +25,7 @@ impl SchemaTracker {
             }
             return not_followed(name, "it is altered and was not known");
         };
-        let clauses = self.with_timestamps(alter, context);
+        let clauses = self.filled_in(alter, context);
         let charset = self.new_charset(&name.database, &mut table, &clauses);
         let renamed = self.drop_and_change(name, &mut table, &clauses, &charset)?;
         self.place_columns(name, &mut table, &clauses, &charset)?;
@@ -45,10 +45,21 @@ impl SchemaTracker {
     }
 
     /// The clauses with what an old server fills in for TIMESTAMP.
-    fn with_timestamps(&self, alter: &AlterTable, context: &StatementContext) -> Vec<AlterClause> {
+    fn filled_in(&self, alter: &AlterTable, context: &StatementContext) -> Vec<AlterClause> {
         let mut clauses = alter.clauses.clone();
         let mut specs: Vec<ColumnSpec> = clauses.iter().filter_map(spec_of).cloned().collect();
         implicit_timestamps(&mut specs, context.explicit_timestamps);
+        // A conversion of the table takes the columns of the same statement with it.
+        let converts = clauses
+            .iter()
+            .any(|clause| matches!(clause, AlterClause::ConvertCharset { .. }));
+        for spec in specs
+            .iter_mut()
+            .filter(|spec| converts && spec.column.ty.is_character())
+        {
+            (spec.column.charset, spec.column.collation) = (None, None);
+            spec.binary = false;
+        }
         let mut specs = specs.into_iter();
         for clause in &mut clauses {
             if let AlterClause::AddColumn { spec, .. }
@@ -89,6 +100,16 @@ impl SchemaTracker {
             let pair = self
                 .rules
                 .charset(charset.as_deref(), collation.as_deref(), &around);
+            let is_same = |column: &ColumnDefinition| {
+                !column.ty.is_character()
+                    || column.charset.as_ref() == Some(&pair.0) && column.collation.as_ref() == Some(&pair.1)
+            };
+            if self.rules.conversion_needs_columns
+                && clauses.len() == 1
+                && definition.columns.iter().all(is_same)
+            {
+                continue;
+            }
             for column in &mut definition.columns {
                 if !column.ty.is_character() {
                     continue;
@@ -121,7 +142,7 @@ impl SchemaTracker {
         let definition = &mut table.definition;
         let mut renamed = Vec::new();
         // Names are those in front of the statement: find all before changing any.
-        let mut changes: Vec<(usize, ColumnDefinition)> = Vec::new();
+        let mut changes: Vec<(usize, String, Option<ColumnDefinition>)> = Vec::new();
         let mut dropped: Vec<String> = Vec::new();
         for clause in clauses {
             match clause {
@@ -136,8 +157,8 @@ impl SchemaTracker {
                 AlterClause::ModifyColumn { spec, if_exists, .. } => {
                     let new = self.rules.column(spec, charset);
                     match position_of(definition, &spec.column.name) {
-                        Some(at) => changes.push((at, new)),
-                        None if *if_exists => {}
+                        Some(at) => changes.push((at, new.name.clone(), Some(new))),
+                        None if *if_exists || is_added(clauses, &spec.column.name) => {}
                         None => {
                             return not_followed(
                                 name,
@@ -153,7 +174,7 @@ impl SchemaTracker {
                     match position_of(definition, old) {
                         Some(at) => {
                             renamed.push((old.clone(), new.name.clone()));
-                            changes.push((at, new));
+                            changes.push((at, new.name.clone(), Some(new)));
                         }
                         None if *if_exists => {}
                         None => return not_followed(name, format!("the column {old:?} is not known")),
@@ -161,12 +182,8 @@ impl SchemaTracker {
                 }
                 AlterClause::RenameColumn { old, new, if_exists } => match position_of(definition, old) {
                     Some(at) => {
-                        if let Some(column) = definition.columns.get(at) {
-                            let mut column = column.clone();
-                            column.name.clone_from(new);
-                            renamed.push((old.clone(), new.clone()));
-                            changes.push((at, column));
-                        }
+                        renamed.push((old.clone(), new.clone()));
+                        changes.push((at, new.clone(), None));
                     }
                     None if *if_exists => {}
                     None => return not_followed(name, format!("the column {old:?} is not known")),
@@ -175,9 +192,12 @@ impl SchemaTracker {
             }
         }
         column::rename(definition, &renamed);
-        for (at, new) in changes {
+        for (at, new_name, new) in changes {
             if let Some(column) = definition.columns.get_mut(at) {
-                *column = new;
+                match new {
+                    Some(new) => *column = new,
+                    None => column.name = new_name,
+                }
             }
         }
         for column in dropped {
@@ -186,7 +206,10 @@ impl SchemaTracker {
                 definition.columns.remove(at);
             }
         }
-        keep_primary(definition);
+        // Columns of the primary key stay NOT NULL, whatever their new definition says.
+        if let Some(key) = definition.primary_key().cloned() {
+            self.primary(&key, definition);
+        }
         Ok(renamed)
     }
 
@@ -217,13 +240,24 @@ impl SchemaTracker {
                 }
                 AlterClause::ModifyColumn { spec, position, .. }
                 | AlterClause::ChangeColumn { spec, position, .. }
-                    if *position != ColumnPosition::Unsaid =>
+                    if *position != ColumnPosition::Unsaid || is_added(clauses, &spec.column.name) =>
                 {
                     if let Some(at) = position_of(definition, &spec.column.name) {
-                        let column = definition.columns.remove(at);
-                        insert(name, definition, column, position)?;
+                        let mut column = definition.columns.remove(at);
+                        if is_added(clauses, &spec.column.name) {
+                            column = self.rules.column(spec, charset);
+                        }
+                        match position {
+                            ColumnPosition::Unsaid => definition.columns.insert(at, column),
+                            said => insert(name, definition, column, said)?,
+                        }
                     }
                 }
+                _ => {}
+            }
+        }
+        for clause in clauses {
+            match clause {
                 AlterClause::SetDefault {
                     column,
                     value,
@@ -266,10 +300,7 @@ impl SchemaTracker {
                 AlterClause::DropPrimaryKey => {
                     drop_index(table, "PRIMARY");
                 }
-                AlterClause::DropForeignKey {
-                    name: key,
-                    if_exists,
-                } => {
+                AlterClause::DropForeignKey { name: key, if_exists } => {
                     if !drop_foreign_key(table, key) && !if_exists {
                         return not_followed(name, format!("the foreign key {key:?} is not known"));
                     }
@@ -306,24 +337,22 @@ impl SchemaTracker {
                 | AlterClause::ChangeColumn { spec, .. } => {
                     elements.extend(of_column(spec, self.rules.inline_references));
                 }
-                AlterClause::AddIndex {
-                    index,
-                    if_not_exists,
-                } => {
+                AlterClause::AddIndex { index, if_not_exists } => {
                     if !(*if_not_exists && has_index(table, index)) {
                         elements.push(TableElement::Index(index.clone()));
                     }
                 }
                 AlterClause::AddForeignKey { spec } => {
-                    let there = table.definition.foreign_keys.iter().any(|k| same(&k.name, &spec.key.name));
+                    let there = table
+                        .definition
+                        .foreign_keys
+                        .iter()
+                        .any(|k| same(&k.name, &spec.key.name));
                     if !(spec.if_not_exists && there) {
                         elements.push(TableElement::ForeignKey(spec.clone()));
                     }
                 }
-                AlterClause::AddCheck {
-                    check,
-                    if_not_exists,
-                } => {
+                AlterClause::AddCheck { check, if_not_exists } => {
                     let there = table.definition.checks.iter().any(|c| c.name == check.name);
                     if !(*if_not_exists && there) {
                         elements.push(TableElement::Check(check.clone()));
@@ -414,27 +443,6 @@ impl SchemaTracker {
     }
 }
 
-/// Columns of the primary key stay NOT NULL, whatever their new definition says.
-fn keep_primary(definition: &mut crate::TableDefinition) {
-    let Some(columns) = definition
-        .primary_key()
-        .map(|key| key.parts.clone())
-    else {
-        return;
-    };
-    for part in columns {
-        if let crate::IndexPartKey::Column(name) = part.key
-            && let Some(at) = position_of(definition, &name)
-            && let Some(column) = definition.columns.get_mut(at)
-        {
-            column.nullable = false;
-            if column.default == Some(DefaultValue::Null) {
-                column.default = None;
-            }
-        }
-    }
-}
-
 fn spec_of(clause: &AlterClause) -> Option<&ColumnSpec> {
     match clause {
         AlterClause::AddColumn { spec, .. }
@@ -444,6 +452,13 @@ fn spec_of(clause: &AlterClause) -> Option<&ColumnSpec> {
     }
 }
 
+/// Whether a column is one that the statement adds; MariaDB can change it in the same statement.
+fn is_added(clauses: &[AlterClause], name: &str) -> bool {
+    clauses
+        .iter()
+        .any(|clause| matches!(clause, AlterClause::AddColumn { spec, .. } if same(&spec.column.name, name)))
+}
+
 fn same(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
 }
@@ -451,16 +466,24 @@ fn same(a: &str, b: &str) -> bool {
 fn has_index(table: &TrackedTable, index: &IndexDefinition) -> bool {
     let primary = index.kind == IndexKind::Primary && table.definition.primary_key().is_some();
     primary
-        || (!index.name.is_empty() && table.definition.indexes.iter().any(|i| same(&i.name, &index.name)))
+        || (!index.name.is_empty()
+            && table
+                .definition
+                .indexes
+                .iter()
+                .any(|i| same(&i.name, &index.name)))
 }
 
 fn drop_index(table: &mut TrackedTable, name: &str) -> bool {
     let before = table.definition.indexes.len();
     let primary = name.eq_ignore_ascii_case("PRIMARY");
-    table
-        .definition
-        .indexes
-        .retain(|i| !(if primary { i.kind == IndexKind::Primary } else { same(&i.name, name) }));
+    table.definition.indexes.retain(|i| {
+        !(if primary {
+            i.kind == IndexKind::Primary
+        } else {
+            same(&i.name, name)
+        })
+    });
     table.generated.retain(|other| !same(other, name));
     table.definition.indexes.len() < before
 }

@@ -4,7 +4,8 @@ use oms_core::TableName;
 
 use super::{Result, not_followed};
 use crate::{
-    ColumnDefinition, ColumnPosition, ColumnSpec, DataType, DefaultValue, IndexPartKey, TableDefinition, syntax,
+    ColumnDefinition, ColumnPosition, ColumnSpec, DataType, DefaultValue, IndexPartKey, TableDefinition,
+    syntax,
 };
 
 /// Without `explicit_defaults_for_timestamp` a TIMESTAMP that does not say NULL is NOT NULL, and the
@@ -69,7 +70,12 @@ pub(super) fn insert(
         ColumnPosition::First => 0,
         ColumnPosition::After(other) => match position_of(table, other) {
             Some(at) => at + 1,
-            None => return not_followed(name, format!("a column goes behind {other:?}, which is not known")),
+            None => {
+                return not_followed(
+                    name,
+                    format!("a column goes behind {other:?}, which is not known"),
+                );
+            }
         },
     };
     table.columns.insert(at.min(table.columns.len()), column);
@@ -78,7 +84,8 @@ pub(super) fn insert(
 
 /// Takes a column out of the keys. A key that has no column left goes.
 pub(super) fn leave_keys(table: &mut TableDefinition, column: &str) {
-    let is_it = |name: &str| name.eq_ignore_ascii_case(column) || name.to_lowercase() == column.to_lowercase();
+    let is_it =
+        |name: &str| name.eq_ignore_ascii_case(column) || name.to_lowercase() == column.to_lowercase();
     for index in &mut table.indexes {
         index
             .parts
@@ -97,7 +104,7 @@ pub(super) fn leave_keys(table: &mut TableDefinition, column: &str) {
 }
 
 /// Renames columns in everything of the table that names them. `names` is old and new, all at once.
-pub(super) fn rename(table: &mut TableDefinition, names: &[(String, String)]) {
+pub(crate) fn rename(table: &mut TableDefinition, names: &[(String, String)]) {
     let names: Vec<_> = names.iter().filter(|(old, new)| old != new).collect();
     if names.is_empty() {
         return;

@@ -2,8 +2,8 @@
 
 use crate::{
     CheckDefinition, ColumnDefinition, DataType, DefaultValue, Difference, ForeignKeyDefinition,
-    IndexDefinition, IndexKind, IndexPartKey, PartitionMethod, PartitionValues, Partitioning, ReferenceAction,
-    TableDefinition, syntax,
+    IndexDefinition, IndexKind, IndexPartKey, PartitionMethod, PartitionValues, Partitioning,
+    ReferenceAction, TableDefinition, syntax,
 };
 
 /// What differs between two definitions of a table that should be the same, of which one may be as a
@@ -13,7 +13,12 @@ use crate::{
 pub fn layout_differences(expected: &TableDefinition, shown: &TableDefinition) -> Vec<Difference> {
     let mut list = Vec::new();
     let names = |t: &TableDefinition| t.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
-    note(&mut list, "columns", names(expected).join(", "), names(shown).join(", "));
+    note(
+        &mut list,
+        "columns",
+        names(expected).join(", "),
+        names(shown).join(", "),
+    );
     for column in &expected.columns {
         if let Some(other) = shown.column(&column.name) {
             let label = format!("column {}", syntax::identifier(&column.name));
@@ -166,9 +171,15 @@ fn default(column: &ColumnDefinition) -> Option<String> {
         DefaultValue::Null => None,
         DefaultValue::Text(text) | DefaultValue::Number(text) if is_number => {
             // Year 0 is shown as 0000, 5 of a decimal as 5.00.
-            Some(text.trim().parse::<f64>().map_or_else(|_| text.clone(), |n| n.to_string()))
+            Some(
+                text.trim()
+                    .parse::<f64>()
+                    .map_or_else(|_| text.clone(), |n| n.to_string()),
+            )
         }
-        DefaultValue::Text(text) | DefaultValue::Number(text) => Some(format!("'{}'", whole_time(&column.ty, text))),
+        DefaultValue::Text(text) | DefaultValue::Number(text) => {
+            Some(format!("'{}'", whole_time(&column.ty, text)))
+        }
         DefaultValue::Bits(bits) => Some(bits.to_lowercase()),
         DefaultValue::Now(fraction) => Some(format!("now({fraction})")),
         DefaultValue::Expression(text) => Some(syntax::comparable(text)),
@@ -180,7 +191,10 @@ fn whole_time(ty: &DataType, text: &str) -> String {
     let (DataType::DateTime(fraction) | DataType::Timestamp(fraction)) = ty else {
         return text.to_owned();
     };
-    let mut text = text.to_owned();
+    let mut text = match text {
+        "0" => "0000-00-00 00:00:00".to_owned(),
+        other => other.to_owned(),
+    };
     if text.len() == 10 {
         text.push_str(" 00:00:00");
     }
@@ -200,7 +214,9 @@ fn index(index: &IndexDefinition) -> String {
                 IndexPartKey::Column(name) => name.to_lowercase(),
                 IndexPartKey::Expression(text) => format!("({})", syntax::comparable(text)),
             };
-            let prefix = part.prefix.map(|n| format!("({n})")).unwrap_or_default();
+            // Servers shorten what a key that restricts nothing covers of a long column.
+            let prefix = part.prefix.filter(|_| index.kind != IndexKind::Plain);
+            let prefix = prefix.map(|n| format!("({n})")).unwrap_or_default();
             format!("{key}{prefix}{}", if part.descending { " desc" } else { "" })
         })
         .collect();

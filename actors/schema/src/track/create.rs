@@ -78,6 +78,7 @@ impl SchemaTracker {
         // Its indexes are copied as if they had been written.
         table.generated.clear();
         super::rename::generated_names(definition, &like.table, &name.table);
+        super::rename::renumber_checks(definition, &name.table);
         self.begin_change(name, like);
         self.put(name, table);
         Ok(())

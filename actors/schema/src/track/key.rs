@@ -50,10 +50,7 @@ impl SchemaTracker {
         }
         give_up_generated(&mut list);
         for candidate in list {
-            let Candidate {
-                mut index,
-                generated,
-            } = candidate;
+            let Candidate { mut index, generated } = candidate;
             if index.kind == IndexKind::Primary {
                 if table.definition.primary_key().is_some() {
                     return not_followed(name, "it would have two primary keys");
@@ -71,7 +68,7 @@ impl SchemaTracker {
     }
 
     /// Columns of the primary key are NOT NULL.
-    fn primary(&self, index: &IndexDefinition, table: &mut TableDefinition) {
+    pub(super) fn primary(&self, index: &IndexDefinition, table: &mut TableDefinition) {
         for part in &index.parts {
             let IndexPartKey::Column(name) = &part.key else {
                 continue;
@@ -84,7 +81,9 @@ impl SchemaTracker {
             };
             let was_nullable = std::mem::replace(&mut column.nullable, false);
             if was_nullable && matches!(column.default, None | Some(DefaultValue::Null)) {
-                let zero = self.rules.primary_zero_default && !column.auto_increment;
+                // DEFAULT NULL becomes a zero; no default at all stays none.
+                let says_null = column.default == Some(DefaultValue::Null);
+                let zero = self.rules.primary_zero_default && says_null && !column.auto_increment;
                 column.default = if zero { zero_of(&column.ty) } else { None };
             }
         }

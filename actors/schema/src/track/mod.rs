@@ -15,12 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use oms_core::TableName;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use column::rename as rename_columns;
 pub use compare::layout_differences;
 pub use online::{OnlineChange, OnlineTable};
+pub(crate) use rename::generated_names;
 pub use rules::TrackerRules;
 
 use crate::{
-    CreateView, DatabaseDefinition, DatabaseOptions, DdlStatement, SchemaError, StatementContext, TableDefinition,
+    CreateView, DatabaseDefinition, DatabaseOptions, DdlStatement, SchemaError, StatementContext,
+    TableDefinition,
 };
 
 type Result<T> = std::result::Result<T, SchemaError>;
@@ -43,6 +46,8 @@ struct TrackedDatabase {
     views: BTreeSet<String>,
     /// Online changes by the name of the table that is being filled.
     changes: BTreeMap<String, OnlineChange>,
+    /// Tables that the tools of such changes made, and the table that each is for.
+    online: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +87,7 @@ impl SchemaTracker {
                 tables: BTreeMap::new(),
                 views: BTreeSet::new(),
                 changes: BTreeMap::new(),
+                online: BTreeMap::new(),
             },
         );
     }
@@ -160,10 +166,7 @@ impl SchemaTracker {
     }
 
     fn take(&mut self, name: &TableName) -> Option<TrackedTable> {
-        self.databases
-            .get_mut(&name.database)?
-            .tables
-            .remove(&name.table)
+        self.databases.get_mut(&name.database)?.tables.remove(&name.table)
     }
 
     fn put(&mut self, name: &TableName, mut table: TrackedTable) {
@@ -274,15 +277,9 @@ impl SchemaTracker {
     }
 
     fn database_charset(&self, database: &DatabaseDefinition) -> (String, String) {
-        let latin = (
-            "utf8mb4".to_owned(),
-            self.rules.default_collation("utf8mb4"),
-        );
-        self.rules.charset(
-            database.charset.as_deref(),
-            database.collation.as_deref(),
-            &latin,
-        )
+        let latin = ("utf8mb4".to_owned(), self.rules.default_collation("utf8mb4"));
+        self.rules
+            .charset(database.charset.as_deref(), database.collation.as_deref(), &latin)
     }
 
     fn create_view(&mut self, create: &CreateView) -> Result<()> {
@@ -307,6 +304,7 @@ impl SchemaTracker {
             }
             if let Some(database) = self.databases.get_mut(&table.database) {
                 database.changes.remove(&table.table);
+                database.online.remove(&table.table);
             }
             if self.take(table).is_none() && !if_exists {
                 return not_followed(table, "it is dropped and was not known");

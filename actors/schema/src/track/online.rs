@@ -71,17 +71,28 @@ impl SchemaTracker {
         self.databases.get(&shadow.database)?.changes.get(&shadow.table)
     }
 
-    /// If the table is one that a tool made, the table that it is for.
+    /// If the table is one that a tool made, the table that it is for. Names alone do not make it
+    /// one: it was seen to be made like the other, or beside it, or to be what a change replaced.
     pub fn online_base(&self, name: &TableName) -> Option<TableName> {
-        if let Some(change) = self.online_change(name) {
-            return Some(TableName::new(&name.database, &change.of));
+        let base = self.databases.get(&name.database)?.online.get(&name.table)?;
+        Some(TableName::new(&name.database, base))
+    }
+
+    /// A table gets another name: a change ends, or makes room for its end.
+    pub(super) fn end_change(&mut self, from: &TableName, to: &TableName) {
+        let Some(database) = self.databases.get_mut(&from.database) else {
+            return;
+        };
+        database.changes.remove(&from.table);
+        database.online.remove(&from.table);
+        let is_changed = database.changes.values().any(|change| change.of == from.table);
+        if let Some(OnlineTable::Replaced(bases)) = OnlineTable::of(&to.table)
+            && is_changed
+            && from.database == to.database
+            && bases.contains(&from.table)
+        {
+            database.online.insert(to.table.clone(), from.table.clone());
         }
-        let online = OnlineTable::of(&name.table)?;
-        online
-            .bases()
-            .iter()
-            .map(|base| TableName::new(&name.database, base))
-            .find(|base| self.table(base).is_some())
     }
 
     /// gh-ost makes its table LIKE the other.
@@ -97,15 +108,26 @@ impl SchemaTracker {
     /// pt-online-schema-change writes the definition out.
     pub(super) fn note_copy(&mut self, create: &CreateTable, definition: &TableDefinition) {
         let name = &create.table;
-        let Some(OnlineTable::Shadow(bases)) = OnlineTable::of(&name.table) else {
-            return;
+        let bases = match OnlineTable::of(&name.table) {
+            Some(OnlineTable::Shadow(bases)) => bases,
+            Some(OnlineTable::Log(bases)) => {
+                let there = |base: &String| self.table(&TableName::new(&name.database, base)).is_some();
+                if let Some(base) = bases.into_iter().find(there)
+                    && let Some(database) = self.databases.get_mut(&name.database)
+                {
+                    database.online.insert(name.table.clone(), base);
+                }
+                return;
+            }
+            _ => return,
         };
         let copied = bases.into_iter().find(|base| {
-            self.table(&TableName::new(&name.database, base)).is_some_and(|original| {
-                super::layout_differences(original, definition)
-                    .iter()
-                    .all(|d| d.object.starts_with("foreign key") || d.object.starts_with("check"))
-            })
+            self.table(&TableName::new(&name.database, base))
+                .is_some_and(|original| {
+                    super::layout_differences(original, definition)
+                        .iter()
+                        .all(|d| d.object.starts_with("foreign key") || d.object.starts_with("check"))
+                })
         });
         if let Some(base) = copied {
             self.insert_change(name, &base);
@@ -119,6 +141,7 @@ impl SchemaTracker {
                 statements: Vec::new(),
             };
             database.changes.insert(name.table.clone(), change);
+            database.online.insert(name.table.clone(), of.to_owned());
         }
     }
 

@@ -18,8 +18,8 @@ pub(super) fn counted(mut partitioning: Partitioning) -> Partitioning {
 }
 
 pub(super) fn rename_columns(partitioning: &mut Partitioning, new_name: &dyn Fn(&str) -> Option<String>) {
-    let methods = std::iter::once(&mut partitioning.method)
-        .chain(partitioning.sub.as_mut().map(|sub| &mut sub.method));
+    let methods =
+        std::iter::once(&mut partitioning.method).chain(partitioning.sub.as_mut().map(|sub| &mut sub.method));
     for method in methods {
         match method {
             PartitionMethod::Range(text) | PartitionMethod::List(text) | PartitionMethod::Hash(text) => {

@@ -6,11 +6,7 @@ use super::{Result, SchemaTracker, not_followed};
 use crate::TableDefinition;
 
 impl SchemaTracker {
-    pub(super) fn rename_tables(
-        &mut self,
-        pairs: &[(TableName, TableName)],
-        if_exists: bool,
-    ) -> Result<()> {
+    pub(super) fn rename_tables(&mut self, pairs: &[(TableName, TableName)], if_exists: bool) -> Result<()> {
         for (from, to) in pairs {
             self.rename_table(from, to, if_exists)?;
         }
@@ -35,9 +31,7 @@ impl SchemaTracker {
                 _ => not_followed(from, format!("it becomes {to} and was not known")),
             };
         };
-        if let Some(database) = self.databases.get_mut(&from.database) {
-            database.changes.remove(&from.table);
-        }
+        self.end_change(from, to);
         generated_names(&mut table.definition, &from.table, &to.table);
         for key in &mut table.definition.foreign_keys {
             // A reference to the old database stays one.
@@ -86,7 +80,9 @@ fn rename_referenced(
             continue;
         }
         for column in &mut key.referenced {
-            let new = renamed.iter().find(|(old, _)| old.to_lowercase() == column.to_lowercase());
+            let new = renamed
+                .iter()
+                .find(|(old, _)| old.to_lowercase() == column.to_lowercase());
             if let Some((_, new)) = new {
                 column.clone_from(new);
             }
@@ -95,7 +91,7 @@ fn rename_referenced(
 }
 
 /// Names that the server made from the table's name follow it.
-pub(super) fn generated_names(table: &mut TableDefinition, from: &str, to: &str) {
+pub(crate) fn generated_names(table: &mut TableDefinition, from: &str, to: &str) {
     let renamed = |name: &str, mark: &str| {
         let number = name.strip_prefix(from)?.strip_prefix(mark)?;
         number
@@ -113,6 +109,23 @@ pub(super) fn generated_names(table: &mut TableDefinition, from: &str, to: &str)
             && let Some(new) = renamed(name, "_chk_")
         {
             *name = new;
+        }
+    }
+}
+
+/// Checks of a copied table that were named by the server are numbered anew.
+pub(super) fn renumber_checks(table: &mut TableDefinition, name: &str) {
+    let start = format!("{name}_chk_");
+    let number = |check: &crate::CheckDefinition| -> Option<u64> {
+        check.name.as_deref()?.strip_prefix(start.as_str())?.parse().ok()
+    };
+    let mut numbers: Vec<u64> = table.checks.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    for check in &mut table.checks {
+        if let Some(old) = number(check)
+            && let Some(at) = numbers.iter().position(|n| *n == old)
+        {
+            check.name = Some(format!("{start}{}", at + 1));
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct TrackerRules {
     pub foreign_key_takes_index_name: bool,
     /// Whether a column of the primary key that says nothing of NULL has the zero of its type as default.
     pub primary_zero_default: bool,
+    /// Whether CONVERT TO CHARACTER SET leaves the table's default alone where no column changes.
+    pub conversion_needs_columns: bool,
 }
 
 impl TrackerRules {
@@ -39,8 +41,9 @@ impl TrackerRules {
             } else {
                 version >= 100_500
             },
-            foreign_key_takes_index_name: !is_mysql || version < 80_016,
+            foreign_key_takes_index_name: !is_mysql,
             primary_zero_default: is_mysql && version < 50_700,
+            conversion_needs_columns: is_mysql && version < 50_700,
         }
     }
 

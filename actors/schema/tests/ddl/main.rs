@@ -5,6 +5,9 @@
 
 #[path = "../../fuzz/any_ddl.rs"]
 mod any_ddl;
+#[path = "../cells/mod.rs"]
+mod cells;
+mod conversion;
 mod property;
 mod reading;
 mod refusals;

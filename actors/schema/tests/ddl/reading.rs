@@ -24,11 +24,7 @@ pub(crate) fn mysql56() -> StatementContext {
 #[test]
 fn the_lists_are_understood_and_printed() {
     let both = [mysql(), mariadb()];
-    for (list, contexts) in [
-        (COMMON, &both[..]),
-        (MYSQL, &both[..1]),
-        (MARIADB, &both[1..]),
-    ] {
+    for (list, contexts) in [(COMMON, &both[..]), (MYSQL, &both[..1]), (MARIADB, &both[1..])] {
         for text in list.lines() {
             for context in contexts {
                 DdlStatement::parse(text, context).unwrap_or_else(|e| panic!("{text}\n{e}"));
@@ -79,7 +75,10 @@ fn spellings_mean_the_same() {
             "CREATE TABLE `d`.`t` (`a` varchar(9) DEFAULT 'xy', \
              `b` datetime DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP)",
         ),
-        ("RENAME TABLE a TO e.b, c TO a", "RENAME TABLE `d`.`a` TO `e`.`b`, `d`.`c` TO `d`.`a`"),
+        (
+            "RENAME TABLE a TO e.b, c TO a",
+            "RENAME TABLE `d`.`a` TO `e`.`b`, `d`.`c` TO `d`.`a`",
+        ),
         (
             "CREATE UNIQUE INDEX i USING HASH ON t (a(3), b DESC) COMMENT 'x'",
             "CREATE UNIQUE INDEX `i` ON `d`.`t` (`a`(3),`b` DESC) USING HASH COMMENT 'x'",
@@ -125,7 +124,10 @@ fn comments_count_where_the_server_executes_them() {
     );
     // A comment inside of one that is not executed.
     let nested = "ALTER TABLE t /*!99999 ADD a int /* inner */ , */ ADD b int";
-    assert_eq!(printed(&mysql(), nested), "ALTER TABLE `d`.`t` ADD COLUMN `b` int");
+    assert_eq!(
+        printed(&mysql(), nested),
+        "ALTER TABLE `d`.`t` ADD COLUMN `b` int"
+    );
     let expression = "ALTER TABLE t ADD c int AS (a /* one */ + -- two\n b)";
     assert_eq!(
         printed(&mysql(), expression),

@@ -76,15 +76,9 @@ impl Reader<'_> {
         if !is_column && let Some(constraint) = self.constraint()? {
             let if_not_exists = constraint.if_not_exists;
             clauses.push(match constraint.element {
-                TableElement::Index(index) => AlterClause::AddIndex {
-                    index,
-                    if_not_exists,
-                },
+                TableElement::Index(index) => AlterClause::AddIndex { index, if_not_exists },
                 TableElement::ForeignKey(spec) => AlterClause::AddForeignKey { spec },
-                TableElement::Check(check) => AlterClause::AddCheck {
-                    check,
-                    if_not_exists,
-                },
+                TableElement::Check(check) => AlterClause::AddCheck { check, if_not_exists },
                 TableElement::Column(_) | TableElement::Period(_) => return self.c.refuse("a key"),
             });
             return Ok(());
@@ -104,15 +98,13 @@ impl Reader<'_> {
             // Keys may stand between the columns.
             match self.constraint()? {
                 Some(constraint) => match constraint.element {
-                    TableElement::Index(index) => clauses.push(AlterClause::AddIndex {
-                        index,
-                        if_not_exists,
-                    }),
+                    TableElement::Index(index) => {
+                        clauses.push(AlterClause::AddIndex { index, if_not_exists })
+                    }
                     TableElement::ForeignKey(spec) => clauses.push(AlterClause::AddForeignKey { spec }),
-                    TableElement::Check(check) => clauses.push(AlterClause::AddCheck {
-                        check,
-                        if_not_exists,
-                    }),
+                    TableElement::Check(check) => {
+                        clauses.push(AlterClause::AddCheck { check, if_not_exists })
+                    }
                     TableElement::Column(_) | TableElement::Period(_) => return self.c.refuse("a key"),
                 },
                 None => clauses.push(AlterClause::AddColumn {

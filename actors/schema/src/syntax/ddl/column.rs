@@ -99,7 +99,9 @@ impl Reader<'_> {
             }
             column.storage.push(words);
         } else if self.c.accept("COLUMN_FORMAT") {
-            column.storage.push(format!("COLUMN_FORMAT {}", self.plain_word()?));
+            column
+                .storage
+                .push(format!("COLUMN_FORMAT {}", self.plain_word()?));
         } else if self.c.accept("STORAGE") {
             column.storage.push(format!("STORAGE {}", self.plain_word()?));
         } else if self.c.accept("ENGINE_ATTRIBUTE") || self.c.accept("SECONDARY_ENGINE_ATTRIBUTE") {

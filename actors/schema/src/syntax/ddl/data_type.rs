@@ -19,12 +19,7 @@ const INTEGERS: &[(&str, IntegerKind)] = &[
     ("INT8", IntegerKind::BigInt),
 ];
 
-const CHARACTERS: &[&str] = &[
-    "CHARACTER VARYING",
-    "CHAR VARYING",
-    "VARCHARACTER",
-    "VARCHAR",
-];
+const CHARACTERS: &[&str] = &["CHARACTER VARYING", "CHAR VARYING", "VARCHARACTER", "VARCHAR"];
 
 const NATIONAL: &[(&str, bool)] = &[
     ("NATIONAL CHARACTER VARYING", true),
@@ -131,7 +126,10 @@ impl Reader<'_> {
 
     fn number(&mut self, spec: &mut ColumnSpec) -> Result<bool> {
         let column = &mut spec.column;
-        if ["DECIMAL", "NUMERIC", "DEC", "FIXED"].iter().any(|w| self.c.accept(w)) {
+        if ["DECIMAL", "NUMERIC", "DEC", "FIXED"]
+            .iter()
+            .any(|w| self.c.accept(w))
+        {
             let (precision, scale) = match self.digits()? {
                 None => (10, 0),
                 Some((precision, scale)) => (precision, scale.unwrap_or(0)),
@@ -160,9 +158,8 @@ impl Reader<'_> {
         {
             let is_real = self.c.accept("REAL");
             if !is_real {
-                let _ = self.c.accept("DOUBLE PRECISION")
-                    || self.c.accept("DOUBLE")
-                    || self.c.accept("FLOAT8");
+                let _ =
+                    self.c.accept("DOUBLE PRECISION") || self.c.accept("DOUBLE") || self.c.accept("FLOAT8");
             }
             let digits = match self.digits()? {
                 Some((total, Some(scale))) => Some((total, scale)),

@@ -91,9 +91,18 @@ impl Reader<'_> {
             return Ok(DefaultValue::Expression(self.c.call()?));
         }
         // Functions of the standard that are called without parentheses.
-        for function in ["CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "CURRENT_ROLE", "UTC_TIMESTAMP"] {
+        for function in [
+            "CURRENT_DATE",
+            "CURRENT_TIME",
+            "CURRENT_USER",
+            "CURRENT_ROLE",
+            "UTC_TIMESTAMP",
+        ] {
             if self.c.accept(function) {
-                return Ok(DefaultValue::Expression(format!("{}()", function.to_ascii_lowercase())));
+                return Ok(DefaultValue::Expression(format!(
+                    "{}()",
+                    function.to_ascii_lowercase()
+                )));
             }
         }
         self.c.refuse("a default")

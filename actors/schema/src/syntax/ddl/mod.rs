@@ -81,7 +81,9 @@ impl Reader<'_> {
                 Ok(TableName::new(database.to_lowercase(), first))
             }
             Some(database) => Ok(TableName::new(database, first)),
-            None => self.c.refuse("(behind a table, without a default database) a dot"),
+            None => self
+                .c
+                .refuse("(behind a table, without a default database) a dot"),
         }
     }
 

@@ -129,9 +129,17 @@ impl Reader<'_> {
     }
 
     fn alter_database(&mut self) -> Result<DdlStatement> {
-        let is_options = ["DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", "ENCRYPTION", "READ"]
-            .iter()
-            .any(|w| self.c.is_word(0, w));
+        let is_options = [
+            "DEFAULT",
+            "CHARACTER",
+            "CHARSET",
+            "COLLATE",
+            "COMMENT",
+            "ENCRYPTION",
+            "READ",
+        ]
+        .iter()
+        .any(|w| self.c.is_word(0, w));
         let name = match (&self.context.database, is_options) {
             (Some(database), true) => database.clone(),
             _ => self.object_name()?,

@@ -424,7 +424,7 @@ impl Heart {
     /// Whether consensus still counts this node's vote, as far as it knows.
     fn votes_here(&self) -> bool {
         let metrics = self.metadata.metrics();
-        metrics.voters.contains(&metrics.node_id)
+        metrics.may_vote(metrics.node_id)
     }
 
     fn removed(&self) -> Failure {

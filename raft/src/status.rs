@@ -54,6 +54,9 @@ pub struct RaftMetrics {
     pub voters: BTreeSet<u64>,
     /// Sets of voters of which each must agree by majority: one, or two while a change is under way, the new voters last.
     pub voter_sets: Vec<BTreeSet<u64>>,
+    /// Index of the entry that made them the voters. It counts as soon as it is in the log, and may be dropped again
+    /// until it is applied.
+    pub voters_at: u64,
     /// Every known node.
     pub members: BTreeMap<u64, NodeInfo>,
     /// On the leader: index up to which each member has stored the log.
@@ -83,6 +86,12 @@ impl RaftStatus {
 }
 
 impl RaftMetrics {
+    /// Whether this node's vote may be asked for: it votes, or it cannot be certain yet that it does not any more.
+    #[must_use]
+    pub fn may_vote(&self, id: u64) -> bool {
+        self.voters.contains(&id) || self.status.applied < self.voters_at
+    }
+
     pub(crate) fn of(metrics: &OpenraftMetrics) -> Self {
         let membership = metrics.membership_config.membership();
         Self {
@@ -94,6 +103,7 @@ impl RaftMetrics {
             purged: metrics.purged.map_or(0, |id| id.index),
             voters: membership.voter_ids().collect(),
             voter_sets: membership.get_joint_config().clone(),
+            voters_at: metrics.membership_config.log_id().map_or(0, |id| id.index),
             members: membership.nodes().map(|(id, node)| (*id, node.clone())).collect(),
             matched: metrics
                 .replication

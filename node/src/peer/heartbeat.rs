@@ -40,7 +40,7 @@ pub(crate) async fn heartbeat(
         return Err(status(Failure::new(codes::cluster::WRONG_CLUSTER, words)));
     }
     let state = backend.metadata.state().map_err(status)?;
-    let votes = backend.metadata.metrics().voters.contains(&request.node);
+    let votes = backend.metadata.metrics().may_vote(request.node);
     check_sender(&state, &request, votes).map_err(status)?;
     let removed = is_removed(&state, request.node);
     let now = Instant::now();

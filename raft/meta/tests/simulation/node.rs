@@ -14,6 +14,8 @@ const PATIENCE_US: i64 = LEASE_US * 6 / 5;
 /// What a leader remembers, and who only believes to be one.
 #[derive(Clone, Debug)]
 pub(crate) struct Leading {
+    /// When it was elected, in ticks.
+    pub(crate) elected: u64,
     since: i64,
     confirmed: i64,
     heard: BTreeMap<u64, (i64, Vec<Trouble>)>,
@@ -89,8 +91,15 @@ impl Node {
         self.up && self.frozen_until <= tick
     }
 
-    pub(crate) fn pass(&mut self) {
+    pub(crate) fn pass(&mut self, tick: u64) {
         self.mono_us += i64::try_from(TICK_MS).unwrap() * self.rate;
+        // What waited in its sockets tells it that everybody was there when it fell asleep.
+        if self.up && self.frozen_until > tick {
+            if let Some(leading) = self.leading.as_mut() {
+                leading.elected += 1;
+                leading.answered.values_mut().for_each(|at| *at += 1);
+            }
+        }
     }
 
     pub(crate) fn wall_ms(&self, tick: u64) -> i64 {
@@ -128,8 +137,9 @@ impl Node {
         }
     }
 
-    pub(crate) fn lead(&mut self) {
+    pub(crate) fn lead(&mut self, tick: u64) {
         self.leading = Some(Leading {
+            elected: tick,
             since: self.mono_us,
             confirmed: self.mono_us,
             heard: BTreeMap::new(),
@@ -151,11 +161,14 @@ impl Node {
         }
     }
 
-    /// A heartbeat arrived; the lease that it gives, if this node may give one.
-    pub(crate) fn hear(&mut self, from: u64, troubles: Vec<Trouble>) -> Option<i64> {
+    /// A heartbeat arrived; the lease that it gives, if this node may give one. Who says that it holds no lease does not
+    /// hear this node: that counts for nothing.
+    pub(crate) fn hear(&mut self, from: u64, leased: bool, troubles: Vec<Trouble>) -> Option<i64> {
         let now = self.mono_us;
         let leading = self.leading.as_mut()?;
-        leading.heard.insert(from, (now, troubles));
+        let last = leading.heard.get(&from).map(|(at, _)| *at);
+        let at = last.filter(|_| !leased).unwrap_or(now);
+        leading.heard.insert(from, (at, troubles));
         let left = LEASE_US - (now - leading.confirmed);
         (left >= LEASE_US / 5).then_some(left)
     }

@@ -30,6 +30,7 @@ impl World {
             && let Some(leader) = node.leader
         {
             let (sent, troubles) = (node.mono_us, node.troubles());
+            let leased = sent <= node.lease_until;
             self.nodes[n].next_beat = sent + crate::node::LEASE_US / 5;
             if self.linked(n, leader) {
                 let delay = self.delay_between(n, leader);
@@ -39,6 +40,7 @@ impl World {
                         from: n,
                         to: leader,
                         sent,
+                        leased,
                         troubles,
                     },
                 );
@@ -61,7 +63,7 @@ impl World {
             .known(n)
             .node(node.id)
             .is_some_and(|r| r.state() == NodeState::Removed);
-        let votes = self.breach != Some(Breach::EarlyEnd) && self.end(n).config.votes(node.id);
+        let votes = self.breach != Some(Breach::EarlyEnd) && self.may_vote(n, node.id);
         removed && !votes && node.leading.is_none()
     }
 

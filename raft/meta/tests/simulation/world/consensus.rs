@@ -45,6 +45,13 @@ impl World {
         self.log.entry(self.nodes[n].last)
     }
 
+    /// Whether a vote may be asked for, as far as this node knows: an entry that takes it away may be dropped again until
+    /// it is committed.
+    pub(super) fn may_vote(&self, n: usize, id: u64) -> bool {
+        let known = &self.log.entry(self.nodes[n].commit).config;
+        known.votes(id) || self.end(n).config.votes(id)
+    }
+
     /// The node with this id, if its process was ever started.
     pub(crate) fn place_of(&self, id: u64) -> Option<usize> {
         self.nodes.iter().position(|n| n.id == id)
@@ -130,7 +137,7 @@ impl World {
             if !node.acts(self.tick) || node.leading.is_some() || silent <= node.patience {
                 continue;
             }
-            if self.end(n).config.votes(id) {
+            if self.may_vote(n, id) {
                 self.campaign(n)?;
             }
         }
@@ -174,7 +181,7 @@ impl World {
             self.rules.leads(term, n)?;
             self.tally.leaders += 1;
             let node = &mut self.nodes[n];
-            node.lead();
+            node.lead(tick);
             node.leader = Some(n);
             // Entries of earlier terms are committed with the first of its own.
             self.append(n, None, None, None)?;

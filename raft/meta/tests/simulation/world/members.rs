@@ -16,7 +16,7 @@ use crate::{
 const LATE: u64 = 20;
 /// Who has not answered for this many ticks is known to be away: the time until a node counts as lost, the latest packets, and
 /// a clock that is slow.
-const AWAY: u64 = 80;
+const AWAY: u64 = 100;
 
 impl World {
     /// One step towards the members that there should be, if a leader is not busy with the last one.
@@ -104,14 +104,12 @@ impl World {
 
     /// No voters that could agree on nothing: a majority of them answered this leader lately.
     fn can_agree(&self, l: usize, voters: &BTreeSet<u64>) -> Result<(), Violation> {
-        let answered = &self.nodes[l]
-            .leading
-            .as_ref()
-            .map(|l| l.answered.clone())
-            .unwrap_or_default();
+        let Some(leading) = &self.nodes[l].leading else {
+            return Ok(());
+        };
         let there = |id: u64| {
-            let at = answered.get(&id).copied();
-            id == self.nodes[l].id || at.is_some_and(|at| at + AWAY > self.tick)
+            let at = leading.answered.get(&id).copied().unwrap_or(leading.elected);
+            id == self.nodes[l].id || at + AWAY > self.tick
         };
         if is_majority(voters, there) {
             Ok(())
@@ -124,9 +122,13 @@ impl World {
 
     /// Whether a node may be lost for good: never so many that the metadata would be lost with them.
     pub(crate) fn may_lose(&self, n: usize) -> bool {
+        // One that was removed ends by itself.
         let left = |id: u64| {
-            let place = self.place_of(id);
-            place.is_some_and(|m| m != n && !self.nodes[m].gone)
+            let stays = self
+                .state()
+                .node(id)
+                .is_some_and(|r| r.state() != NodeState::Removed);
+            stays && self.place_of(id).is_some_and(|m| m != n && !self.nodes[m].gone)
         };
         let ends = self.nodes.iter().filter(|m| !m.gone).map(|m| m.last);
         let survives = ends

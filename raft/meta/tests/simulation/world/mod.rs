@@ -107,7 +107,7 @@ impl World {
     pub(crate) fn advance(&mut self) -> Result<(), Violation> {
         self.tick += 1;
         for node in &mut self.nodes {
-            node.pass();
+            node.pass(self.tick);
         }
         self.deliver()?;
         self.elect()?;

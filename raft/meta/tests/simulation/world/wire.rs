@@ -27,6 +27,8 @@ pub(super) enum Message {
         from: usize,
         to: usize,
         sent: i64,
+        /// Whether the node held a lease when it sent this.
+        leased: bool,
         troubles: Vec<Trouble>,
     },
     Lease {
@@ -108,6 +110,7 @@ impl World {
                 from,
                 to,
                 sent,
+                leased,
                 troubles,
             } => {
                 // Removed nodes get no lease. As long as they vote it counts that they are there.
@@ -116,9 +119,9 @@ impl World {
                     .known(to)
                     .node(id)
                     .is_some_and(|n| n.state() != NodeState::Removed);
-                let heard = known || self.breach != Some(Breach::EarlyEnd) && self.end(to).config.votes(id);
+                let heard = known || self.breach != Some(Breach::EarlyEnd) && self.may_vote(to, id);
                 let granted = if heard {
-                    self.nodes[to].hear(id, troubles)
+                    self.nodes[to].hear(id, leased || !known, troubles)
                 } else {
                     None
                 };

@@ -12,7 +12,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::{Human, Table, count, timestamp},
-    watch::progress_text,
+    watch::component_text,
 };
 
 #[derive(Subcommand, Debug)]
@@ -96,7 +96,7 @@ pub(crate) async fn run(command: ComponentCommand, context: &Context) -> Result<
                         },
                         c.epoch.to_string(),
                         count(c.retries),
-                        c.progress.as_ref().map(progress_text).unwrap_or_default(),
+                        component_text(c),
                     ]);
                 }
                 out.table(&table)?;
@@ -202,7 +202,7 @@ fn properties(c: &Component) -> Table {
     );
     table.property("Updated", human.moment(c.updated_at_ms));
     if let Some(progress) = &c.progress {
-        table.property("Progress", progress_text(progress));
+        table.property("Progress", component_text(c));
         table.property("Position", &progress.position);
         table.property("Working on", &progress.detail);
     }

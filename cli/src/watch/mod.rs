@@ -13,7 +13,7 @@ use tokio_stream::StreamExt as _;
 
 use crate::{client::Context, error::CliError, exit::Exit};
 
-pub(crate) use progress::{progress_text, step_name};
+pub(crate) use progress::{component_text, step_name};
 pub(crate) use until::Until;
 
 use until::{Verdict, verdict};

@@ -1,6 +1,6 @@
 //! Progress in words.
 
-use oms_proto::v1::{ProjectSnapshot, Step, StepKind, StepProgress, StepState};
+use oms_proto::v1::{Component, ComponentState, ProjectSnapshot, Step, StepKind, StepProgress, StepState};
 
 use crate::output::{Bar, amount, bytes, count, duration_ms};
 
@@ -20,16 +20,26 @@ pub(crate) fn step_name(kind: StepKind) -> &'static str {
 
 /// What is known about a step's progress, in one line. Empty if nothing is.
 pub(crate) fn progress_text(p: &StepProgress) -> String {
+    text_of(p, filled(p), p.total_rows.max(p.rows))
+}
+
+/// What is known about a component's progress, in one line. One that has completed has done all there was, whatever had been
+/// estimated.
+pub(crate) fn component_text(c: &Component) -> String {
+    match &c.progress {
+        None => String::new(),
+        Some(p) if c.state() == ComponentState::Completed => text_of(p, filled(p).map(|_| 1000), p.rows),
+        Some(p) => progress_text(p),
+    }
+}
+
+fn text_of(p: &StepProgress, filled: Option<u16>, total_rows: u64) -> String {
     let mut parts = Vec::new();
-    if let Some(filled) = filled(p) {
+    if let Some(filled) = filled {
         parts.push(format!("{}%", filled / 10));
     }
     if p.total_rows > 0 {
-        parts.push(format!(
-            "{}/{} rows",
-            count(p.rows),
-            count(p.total_rows.max(p.rows))
-        ));
+        parts.push(format!("{}/{} rows", count(p.rows), count(total_rows)));
     } else if p.rows > 0 {
         parts.push(amount(p.rows, "row"));
     }
@@ -156,6 +166,36 @@ mod tests {
         };
         assert_eq!(progress_text(&p), "7 rows  lag 300ms");
         assert_eq!(progress_text(&StepProgress::default()), "");
+    }
+
+    #[test]
+    fn a_component_that_has_completed_is_full() {
+        let mut c = Component {
+            state: ComponentState::Running as i32,
+            progress: Some(StepProgress {
+                rows: 1_000,
+                total_rows: 1_000,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(component_text(&c), "99%  1,000/1,000 rows");
+        c.set_state(ComponentState::Completed);
+        assert_eq!(component_text(&c), "100%  1,000/1,000 rows");
+        for (rows, total_rows, text) in [
+            (970, 1_000, "100%  970/970 rows"),
+            (970, 0, "970 rows"),
+            (0, 0, ""),
+        ] {
+            c.progress = Some(StepProgress {
+                rows,
+                total_rows,
+                ..Default::default()
+            });
+            assert_eq!(component_text(&c), text);
+        }
+        c.progress = None;
+        assert_eq!(component_text(&c), "");
     }
 
     #[test]

@@ -228,10 +228,8 @@ async fn follow(kind: ServerKind, flavor: Flavor, version: u32, own: &str) {
         }
     }
     let mut random = Random(7);
-    // MySQL 5.6 gives some columns of a new primary key a zero as default and others none.
     let (mut done, mut refused) = (0, 0);
-    let has_random = kind != ServerKind::Mysql56;
-    while has_random && done < 150 && refused < 6000 {
+    while done < 150 && refused < 6000 {
         let sql = random.statement();
         match followed.run(&sql).await {
             Ok(()) => {
@@ -242,7 +240,7 @@ async fn follow(kind: ServerKind, flavor: Flavor, version: u32, own: &str) {
         }
     }
     assert!(
-        done >= 60 || !has_random,
+        done >= 60,
         "{}: only {done} statements, {refused} refused",
         kind.name()
     );

@@ -175,7 +175,7 @@ pub(crate) const CELLS: &[(&str, &[&str])] = &[
     ),
     (
         "modify column",
-        &["ALTER TABLE t MODIFY c varchar(30), MODIFY d date"],
+        &["ALTER TABLE k MODIFY c varchar(30), MODIFY b bigint NOT NULL"],
     ),
     ("modify column", &["ALTER TABLE t MODIFY b varchar(5)"]),
     ("modify column", &["ALTER TABLE t MODIFY id int AUTO_INCREMENT"]),

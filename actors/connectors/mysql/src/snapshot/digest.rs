@@ -125,7 +125,7 @@ mod tests {
         let column = |name: &str, ty| Column {
             name: name.into(),
             ty,
-            nullable: true,
+            nullable: name != "i`",
             generated: None,
             invisible: false,
         };

@@ -33,6 +33,11 @@ async fn rules_and_lists_select_what_the_preview_says() {
             "INSERT INTO `shop.eu`.`{name}` VALUES (1, {i}), (2, {i})"
         ));
     }
+    // Without it the account does not see triggers.
+    statements.push(format!(
+        "GRANT TRIGGER ON *.* TO '{}'@'%'",
+        scenario.source.oms_user()
+    ));
     root.run_all(&statements).await.unwrap();
 
     let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();

@@ -86,6 +86,9 @@ pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Resul
             amount(rows, "row"),
             amount(unselected.len() as u64, "object")
         ))?;
+        context.out.note(
+            "triggers, routines and events never move; those that the source's account may see are among them",
+        )?;
     }
     if stuck > 0 {
         context.out.note(&format!(

@@ -430,7 +430,11 @@ fn limits_and_concurrency_are_changed() {
     let free = daemon.run(&[&["project", "tune", "shop"], both.as_slice()].concat());
     assert_eq!(free.out, "project shop: full import 3 workers\n");
     let unknown = daemon.run(&["project", "tune", "shop", "--full-concurrency", "slow"]);
-    assert!(unknown.code == 2 && unknown.err.contains("custom"), "{}", unknown.err);
+    assert!(
+        unknown.code == 2 && unknown.err.contains("custom"),
+        "{}",
+        unknown.err
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ mod rule;
 use std::collections::BTreeSet;
 
 use oms_core::{Failure, codes};
-use oms_mysql::{catalog::Database, precheck::KEYS};
 use oms_meta::{check_full, check_incremental};
+use oms_mysql::{catalog::Database, precheck::KEYS};
 use oms_proto::v1::{Concurrency, MatchRules, ProjectSpec};
 
 pub(crate) use resolve::{Resolved, databases, resolve};

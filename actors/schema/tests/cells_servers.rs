@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
 mod cells;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -13,8 +13,9 @@ use std::{
 
 use async_trait::async_trait;
 use oms_actors::{
-    Behavior, ComponentHost, Facts, IncrSync, IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping,
-    OtherNodes, Reporter, RetryPolicy, RunState, Shelf, Store, StoreSettings, StoreSite, SystemClock,
+    Behavior, ComponentHost, Facts, IncrSync, IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream,
+    Mapping, OtherNodes, Reporter, RetryPolicy, RunState, Shelf, Store, StoreSettings, StoreSite,
+    SystemClock,
 };
 use oms_apply::testing::{MemorySink, MemorySource};
 use oms_changelog::{ChangeLogError, LogId, LogReader, LogRecord, LogSeq};

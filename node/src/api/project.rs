@@ -15,9 +15,9 @@ use oms_proto::{
         GetProjectRequest, LabelProjectRequest, ListDifferencesRequest, ListObjectsRequest,
         ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
         ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest,
-        ProjectSnapshot, ProjectState, ReleaseProjectRequest, ResumeProjectRequest, SchemaObject, TuneProjectRequest,
-        ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest, VerifyScope,
-        project_service_server::ProjectService,
+        ProjectSnapshot, ProjectState, ReleaseProjectRequest, ResumeProjectRequest, SchemaObject,
+        TuneProjectRequest, ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest,
+        VerifyScope, project_service_server::ProjectService,
     },
 };
 use std::pin::Pin;

@@ -16,7 +16,8 @@ use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
-        CommitOrder, Concurrency, FullOptions, IncrementalOptions, ObjectKind, ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
+        CommitOrder, Concurrency, FullOptions, IncrementalOptions, ObjectKind, ObjectState, OnExistingRows,
+        PartialRows, ProjectSpec, StepKind, VerifyScope,
     },
 };
 use oms_verify::{Preset, Scope, VerifyOptions};
@@ -244,10 +245,9 @@ impl Behaviors {
         let preset = match verify.concurrency() {
             Concurrency::Stable => Preset::Stable,
             // The others are refused in specs.
-            Concurrency::Normal
-            | Concurrency::Unspecified
-            | Concurrency::Auto
-            | Concurrency::Custom => Preset::Normal,
+            Concurrency::Normal | Concurrency::Unspecified | Concurrency::Auto | Concurrency::Custom => {
+                Preset::Normal
+            }
             Concurrency::Fast => Preset::Fast,
         };
         let defaults = VerifyOptions::default();

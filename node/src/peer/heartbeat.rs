@@ -174,7 +174,10 @@ mod tests {
     fn only_the_newest_process_of_a_node_is_heard() {
         let state = state();
         assert!(check_sender(&state, &from(1, 3), false).is_ok());
-        assert!(check_sender(&state, &from(1, 0), false).is_ok(), "not registered yet");
+        assert!(
+            check_sender(&state, &from(1, 0), false).is_ok(),
+            "not registered yet"
+        );
         let refused = check_sender(&state, &from(1, 2), false).unwrap_err();
         assert_eq!(refused.code(), codes::cluster::SUPERSEDED);
         assert_eq!(

@@ -21,8 +21,9 @@ use oms_changelog::{
 use oms_core::{Failure, Position, codes};
 use oms_proto::peer::{
     Credit, HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, ObserveRequest, ObserveResponse,
-    OpenChangeLog, ReadChangeLogRequest, peer_service_client::PeerServiceClient,
-    peer_service_server::PeerServiceServer, read_change_log_request::Body,
+    OpenChangeLog, ReadChangeLogRequest, StandForElectionRequest, StandForElectionResponse,
+    peer_service_client::PeerServiceClient, peer_service_server::PeerServiceServer,
+    read_change_log_request::Body,
 };
 use oms_raft::TcpConnect;
 use oms_types::ProjectId;
@@ -59,6 +60,12 @@ impl PeerService for LogsOnly {
     }
     async fn observe(&self, _: Request<ObserveRequest>) -> Result<Response<ObserveResponse>, Status> {
         Err(Status::unimplemented("observe"))
+    }
+    async fn stand_for_election(
+        &self,
+        _: Request<StandForElectionRequest>,
+    ) -> Result<Response<StandForElectionResponse>, Status> {
+        Err(Status::unimplemented("stand_for_election"))
     }
     type ReadChangeLogStream = <Peer as PeerService>::ReadChangeLogStream;
     async fn read_change_log(

@@ -193,8 +193,8 @@ fn truncate(r: &DdlRequest<'_>, to: &TableName, old: &TableDefinition, names: &P
     match &old.partitioning {
         None => refuse("rows of a partition go, and the destination's table is not partitioned"),
         Some(partitioning)
-            if spreads(partitioning) && r.destination.flavor != r.source.flavor
-                || partitioning.sub.is_some() && r.destination.flavor != r.source.flavor =>
+            if (partitioning.sub.is_some() || spreads(partitioning))
+                && r.destination.flavor != r.source.flavor =>
         {
             refuse("rows of a partition by HASH or KEY go, and the destination spreads rows in another way")
         }

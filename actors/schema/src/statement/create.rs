@@ -45,6 +45,8 @@ pub struct CreateTableLike {
 /// Something between the parentheses of CREATE TABLE.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+// Columns are most of all elements, so that a box for each would cost more than it saves.
+#[expect(clippy::large_enum_variant)]
 pub enum TableElement {
     /// A column.
     Column(ColumnSpec),

@@ -94,11 +94,12 @@ impl Node {
     pub(crate) fn pass(&mut self, tick: u64) {
         self.mono_us += i64::try_from(TICK_MS).unwrap() * self.rate;
         // What waited in its sockets tells it that everybody was there when it fell asleep.
-        if self.up && self.frozen_until > tick {
-            if let Some(leading) = self.leading.as_mut() {
-                leading.elected += 1;
-                leading.answered.values_mut().for_each(|at| *at += 1);
-            }
+        if self.up
+            && self.frozen_until > tick
+            && let Some(leading) = self.leading.as_mut()
+        {
+            leading.elected += 1;
+            leading.answered.values_mut().for_each(|at| *at += 1);
         }
     }
 

@@ -259,7 +259,9 @@ fn key_of(
 /// Waits until there is room for a row of so many bytes.
 async fn take_room(room: Option<&(Arc<Semaphore>, u32)>, bytes: u64) -> Option<Arc<OwnedSemaphorePermit>> {
     let (room, all) = room?;
-    let wanted = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, (*all).max(1));
+    let wanted = u32::try_from(bytes >> 10)
+        .unwrap_or(u32::MAX)
+        .clamp(1, (*all).max(1));
     // Nobody closes it.
     room.clone().acquire_many_owned(wanted).await.ok().map(Arc::new)
 }
@@ -456,11 +458,14 @@ impl SnapshotReader for MysqlSnapshotReader {
                         Some(mysql_async::Value::UInt(n)) => n,
                         _ => {
                             let text = "the size of a row is no number";
-                            return Err(Failure::new(codes::schema::DEFINITION_DIFFERS, text).context(&table.name));
+                            return Err(
+                                Failure::new(codes::schema::DEFINITION_DIFFERS, text).context(&table.name)
+                            );
                         }
                     };
                     if size > statement::LARGE {
-                        let key = key_of(&mut self.builder, table, &wire, side).map_err(|e| e.context(&table.name))?;
+                        let key = key_of(&mut self.builder, table, &wire, side)
+                            .map_err(|e| e.context(&table.name))?;
                         reading.large.push_back((key, size));
                         continue;
                     }

@@ -145,7 +145,12 @@ pub(super) fn chunk_of_small(
     range: &ChunkRange,
     flavor: Flavor,
 ) -> Result<Option<String>, Failure> {
-    let is_long = |c: &&Column| matches!(c.ty, ColumnType::Blob { tier: 3.. } | ColumnType::Text { tier: 3.., .. });
+    let is_long = |c: &&Column| {
+        matches!(
+            c.ty,
+            ColumnType::Blob { tier: 3.. } | ColumnType::Text { tier: 3.., .. }
+        )
+    };
     let lengths: Vec<String> = table
         .columns
         .iter()
@@ -366,7 +371,10 @@ mod tests {
     #[test]
     fn long_values_of_large_rows_are_left_out() {
         let mut t = table();
-        assert_eq!(chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap(), None);
+        assert_eq!(
+            chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap(),
+            None
+        );
         t.columns[2].ty = ColumnType::Blob { tier: 4 };
         let sql = chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap();
         assert_eq!(

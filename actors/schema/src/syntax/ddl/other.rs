@@ -171,9 +171,8 @@ impl Reader<'_> {
         }
         if self.c.is_word(at, "DEFINER") && self.c.is_symbol(at + 1, "=") {
             at += 3;
-            if self.c.is_symbol(at, "@") {
-                at += 2;
-            } else if self.c.is_symbol(at, "(") && self.c.is_symbol(at + 1, ")") {
+            let called = self.c.is_symbol(at, "(") && self.c.is_symbol(at + 1, ")");
+            if called || self.c.is_symbol(at, "@") {
                 at += 2;
             }
         }

@@ -58,6 +58,8 @@ impl MetaState {
     }
 
     pub(crate) fn change_project(&mut self, now: i64, c: &ChangeProject) -> Outcome {
+        // Nodes below this level would go on counting as before.
+        let fences_runs = self.feature_level() >= 3;
         let Some(record) = self.project_mut(&c.id) else {
             return refuse(codes::api::NOT_FOUND, format!("project {} does not exist", c.id));
         };
@@ -159,6 +161,10 @@ impl MetaState {
                         component.set_desired(Desired::Stop);
                         component.error = None;
                         component.facts = None;
+                        // A late report of the former run would end the new one before it began.
+                        if fences_runs {
+                            component.epoch = component.epoch.saturating_add(1);
+                        }
                     }
                 }
             }

@@ -335,6 +335,84 @@ fn an_existing_destination_is_accepted_by_resuming() {
     assert!(state.project("p_1").unwrap().existing_rows_accepted);
 }
 
+/// A report that was on its way when the next run was asked for does not end that run.
+#[test]
+fn a_late_report_of_a_verification_does_not_end_the_next() {
+    let mut state = MetaState::default();
+    let node = NodeRecord {
+        id: 1,
+        address: "n1:1".into(),
+        feature_level: oms_meta::FEATURE_LEVEL,
+        ..Default::default()
+    };
+    propose(&mut state, Body::RegisterNode(RegisterNode { node: Some(node) })).unwrap();
+    for id in ["e_a", "e_b"] {
+        propose(&mut state, data_source(id)).unwrap();
+    }
+    let steps = Steps {
+        verification: true,
+        ..Default::default()
+    };
+    propose(&mut state, project("p_1", "one", Some(steps), "t")).unwrap();
+    let change = |change: ProjectChange| {
+        Body::ChangeProject(ChangeProject {
+            id: "p_1".into(),
+            change: change as i32,
+            ..Default::default()
+        })
+    };
+    propose(&mut state, change(ProjectChange::Start)).unwrap();
+    let view = ClusterView {
+        me: 1,
+        nodes: BTreeMap::from([(
+            1,
+            NodeView {
+                liveness: Liveness::Alive,
+                ..Default::default()
+            },
+        )]),
+    };
+    let completed = |state: &MetaState, kind: &str| {
+        let record = state.project("p_1").unwrap();
+        let c = record.components.iter().find(|c| c.kind == kind)?;
+        Some(Body::ReportComponent(ReportComponent {
+            project: "p_1".into(),
+            kind: kind.into(),
+            epoch: c.epoch,
+            state: ComponentState::Completed as i32,
+            ..Default::default()
+        }))
+    };
+    let project_state = |state: &MetaState| state.project("p_1").unwrap().public.as_ref().unwrap().state();
+    for _ in 0..20 {
+        for body in schedule(&state, &view, 1) {
+            propose(&mut state, body).unwrap();
+        }
+        for kind in ["precheck", "full-verification"] {
+            if let Some(report) = completed(&state, kind) {
+                propose(&mut state, report).unwrap();
+            }
+        }
+    }
+    assert_eq!(project_state(&state), ProjectState::Finished);
+    let late = completed(&state, "full-verification").unwrap();
+    propose(&mut state, change(ProjectChange::Verify)).unwrap();
+    let refused = propose(&mut state, late).unwrap_err();
+    assert!(refused.contains("OMS-APPLY-0004"), "{refused}");
+    for body in schedule(&state, &view, 1) {
+        propose(&mut state, body).unwrap();
+    }
+    assert_eq!(project_state(&state), ProjectState::Running);
+    let report = completed(&state, "full-verification").unwrap();
+    propose(&mut state, report).unwrap();
+    for _ in 0..3 {
+        for body in schedule(&state, &view, 1) {
+            propose(&mut state, body).unwrap();
+        }
+    }
+    assert_eq!(project_state(&state), ProjectState::Finished);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -46,5 +46,6 @@ smoke! {
     incr_sync "incr-sync" 4_000;
     verify "verify" 4_000;
     memory "memory" 50;
+    idle "idle" 2;
     failover "failover" 0;
 }

@@ -53,6 +53,7 @@ const BENCHES: &[Bench] = list! {
     bench full_import "full-import", "mariadb seekdb mydumper", 5000000, 5, "Move eight tables into an empty server, beside mydumper and dump, and beside ready texts";
     bench verify "verify", "mariadb seekdb percona", 5000000, 5, "Compare all rows of two databases, beside pt-table-checksum and a plain scan of both";
     bench memory "memory", "mariadb", 10000, 1, "Peak memory of a node with values of 64 MB, a transaction of 3 GB, 10,000 tables, 100 projects";
+    bench idle "idle", "network", 30, 5, "Time to the first answer, and memory and processor time of nodes that have nothing to do; --rows: seconds of idling";
     bench failover "failover", "mariadb network", 0, 20, "Kill incr-sync's node and wait for the first row that its new owner applied";
 };
 

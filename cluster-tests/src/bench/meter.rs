@@ -83,11 +83,20 @@ pub(super) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 
 /// The peak of resident memory in MiB (`VmHWM` of proc_pid_status(5)).
 pub(super) fn peak_mb(pid: u32) -> anyhow::Result<f64> {
+    status_mb(pid, "VmHWM:")
+}
+
+/// The present resident memory in MiB (`VmRSS` of proc_pid_status(5)).
+pub(super) fn resident_mb(pid: u32) -> anyhow::Result<f64> {
+    status_mb(pid, "VmRSS:")
+}
+
+fn status_mb(pid: u32, field: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(field));
     let kib: f64 = line
         .and_then(|l| l.trim().strip_suffix(" kB"))
-        .context("no VmHWM in the process status")?
+        .with_context(|| format!("no {field} in the process status"))?
         .parse()?;
     Ok(kib / 1024.0)
 }

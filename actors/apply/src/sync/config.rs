@@ -81,7 +81,7 @@ impl Default for SyncConfig {
             climb_interval: Duration::from_millis(500),
             commit_order: CommitOrder::Relaxed,
             turn_patience: Duration::from_secs(1),
-            batch_rows: 4_000,
+            batch_rows: 1_000,
             batch_bytes: 4 << 20,
             batch_age: Duration::from_millis(500),
             memory_bytes: 128 << 20,

@@ -43,8 +43,7 @@ pub async fn idle(
         let folder = tempfile::tempdir()?;
         let mut cluster = NodeCluster::create(folder.path(), false, &[]).await?;
         let place = Place::new("default", "default");
-        cluster.settle(place).await?;
-        cluster.grow(&[place, place]).await?;
+        cluster.grow(&[place, place, place]).await?;
         cluster.settled().await?;
         let nodes: Vec<&OmsNode> = cluster.numbers().into_iter().map(|n| cluster.node(n)).collect();
         of_three.push(idles(&nodes, idling).await?);

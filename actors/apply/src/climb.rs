@@ -15,7 +15,7 @@ pub struct ClimbConfig {
     pub window: usize,
     /// The share by which throughput must rise before more workers are kept.
     pub gain: f64,
-    /// Samples at one level before its neighbours are tried again. Doubles, up to sixteen times as many, each
+    /// Samples at one level before its neighbours are tried again. Doubles, up to four times as many, each
     /// time that nothing better is found.
     pub rest: usize,
 }
@@ -216,7 +216,7 @@ impl Climber {
                     self.down_next = true;
                     self.probe(rate);
                 } else {
-                    self.rest = (self.rest * 2).min(self.config.rest * 16);
+                    self.rest = (self.rest * 2).min(self.config.rest * 4);
                     self.down_next = up;
                     self.stay(home, Some(known));
                 }
@@ -328,13 +328,7 @@ mod tests {
     }
 
     proptest! {
-        // The bounds are statistical: among more cases some noise makes any of them too narrow. So the cases are fixed.
-        #![proptest_config(ProptestConfig {
-            cases: 2_000,
-            rng_seed: proptest::test_runner::RngSeed::Fixed(17),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        })]
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
         /// After a while nearly all of the best throughput is had, and not with many more workers than that takes.
         #[test]

@@ -11,39 +11,57 @@ use crate::server::{Role, Server, ServerKind, ServerOptions};
 pub struct BenchServer;
 
 impl BenchServer {
+    /// Up to so many rows the settings of a small server do: nothing is measured with so few.
+    const SMALL: u64 = 50_000;
+
+    fn is_small(rows: u64) -> bool {
+        rows <= Self::SMALL
+    }
+
     /// What a MySQL-like server of a bench is set to.
     ///
     /// A destination is as durable as servers are set up where data counts: what it commits is on disk (doublewrite is
     /// on by default). A source is not, because making its changes is not measured. Caches hold all data of a bench, and
-    /// the redo log is long enough not to make flushing the thing that is measured.
-    pub fn options(role: Role) -> ServerOptions {
+    /// the redo log is long enough not to make flushing the thing that is measured: how long depends on `rows`, the size
+    /// of the bench, so that one that is only tried does not need gigabytes of disk.
+    pub fn options(role: Role, rows: u64) -> ServerOptions {
         let options = match role {
             Role::Source => ServerOptions::source().gtid(true),
             Role::Destination => ServerOptions::destination().durable(true),
         };
         options
             .set("innodb_buffer_pool_size", "2G")
-            .set("innodb_log_file_size", "1G")
+            .set(
+                "innodb_log_file_size",
+                if Self::is_small(rows) { "64M" } else { "1G" },
+            )
             .set("max_allowed_packet", "256M")
     }
 
-    /// Starts one with these settings, or with those of the testbed for seekdb with more memory; says what it is.
-    pub async fn start(
-        kind: ServerKind,
-        role: Role,
-        progress: &mut dyn FnMut(String),
-    ) -> anyhow::Result<Server> {
-        let options = match kind {
+    /// What a server of any kind is set to: [`BenchServer::options`], or the settings of the testbed for seekdb with
+    /// more memory.
+    pub fn options_of(kind: ServerKind, role: Role, rows: u64) -> ServerOptions {
+        match kind {
+            ServerKind::SeekDb if Self::is_small(rows) => ServerOptions::destination(),
             ServerKind::SeekDb => ServerOptions::destination()
                 .set("memory_budget", "4G")
                 .set("log_disk_size", "8G")
                 .set("datafile_next", "1G"),
-            ServerKind::MariaDb => Self::options(role),
+            ServerKind::MariaDb => Self::options(role, rows),
             ServerKind::Mysql56 | ServerKind::Mysql97 => {
-                Self::options(role).set("innodb_log_file_size", "512M")
+                Self::options(role, rows).set("innodb_log_file_size", "512M")
             }
-        };
-        Self::start_with(kind, options, progress).await
+        }
+    }
+
+    /// Starts one with the settings of its kind; says what it is.
+    pub async fn start(
+        kind: ServerKind,
+        role: Role,
+        rows: u64,
+        progress: &mut dyn FnMut(String),
+    ) -> anyhow::Result<Server> {
+        Self::start_with(kind, Self::options_of(kind, role, rows), progress).await
     }
 
     /// Starts one with settings of the bench's own, begun with [`BenchServer::options`]; says what it is.

@@ -35,8 +35,8 @@ pub async fn capture(
     options: &BenchOptions,
     progress: &mut dyn FnMut(String),
 ) -> anyhow::Result<Vec<BenchResult>> {
-    let source = BenchServer::start(ServerKind::MariaDb, Role::Source, progress).await?;
-    let replica = BenchServer::start(ServerKind::MariaDb, Role::Destination, progress).await?;
+    let source = BenchServer::start(ServerKind::MariaDb, Role::Source, options.rows, progress).await?;
+    let replica = BenchServer::start(ServerKind::MariaDb, Role::Destination, options.rows, progress).await?;
     let mut results = Vec::new();
     for load in LoggedLoad::ALL {
         if !options.wants(load.case()) {

@@ -35,7 +35,7 @@ pub async fn decode(
     options: &BenchOptions,
     progress: &mut dyn FnMut(String),
 ) -> anyhow::Result<Vec<BenchResult>> {
-    let server = BenchServer::start(ServerKind::MariaDb, Role::Source, progress).await?;
+    let server = BenchServer::start(ServerKind::MariaDb, Role::Source, options.rows, progress).await?;
     let mut results = Vec::new();
     for load in LoggedLoad::ALL {
         if !options.wants(load.case()) {

@@ -40,8 +40,8 @@ pub async fn latency(
     progress: &mut dyn FnMut(String),
 ) -> anyhow::Result<Vec<BenchResult>> {
     let (source, destination) = (
-        BenchServer::options(Role::Source),
-        BenchServer::options(Role::Destination),
+        BenchServer::options(Role::Source, options.rows),
+        BenchServer::options(Role::Destination, options.rows),
     );
     let wild = "replicate_wild_do_table";
     let native_options = destination.clone().set(wild, "native.%");

@@ -63,8 +63,9 @@ async fn start(connections: &str) -> anyhow::Result<Scenario> {
             .set("innodb_buffer_pool_size", "512M")
             .set("table_open_cache", "2000")
     };
-    let source = sized(BenchServer::options(Role::Source));
-    let destination = sized(BenchServer::options(Role::Destination).durable(false));
+    // The log must hold a large value several times over.
+    let source = sized(BenchServer::options(Role::Source, u64::MAX));
+    let destination = sized(BenchServer::options(Role::Destination, u64::MAX).durable(false));
     Scenario::start_with(ServerKind::MariaDb, source, ServerKind::MariaDb, destination).await
 }
 

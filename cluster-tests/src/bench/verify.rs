@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{BenchOptions, BenchResult, BenchServer, Better, Contest, Figures, Meter, Tool};
 use crate::client::Client;
 use crate::node::Scenario;
-use crate::server::{Role, Server, ServerKind, ServerOptions};
+use crate::server::{Role, Server, ServerKind};
 
 const OURS: &str = "omsnode";
 const SCAN: &str = "two-sided scan";
@@ -105,14 +105,8 @@ impl Planted {
 
 impl Bed {
     async fn start(kind: ServerKind, rows: u64, progress: &mut dyn FnMut(String)) -> anyhow::Result<Self> {
-        let source = BenchServer::options(Role::Source);
-        let destination = match kind {
-            ServerKind::SeekDb => ServerOptions::destination()
-                .set("memory_budget", "4G")
-                .set("log_disk_size", "8G")
-                .set("datafile_next", "1G"),
-            _ => BenchServer::options(Role::Destination),
-        };
+        let source = BenchServer::options(Role::Source, rows);
+        let destination = BenchServer::options_of(kind, Role::Destination, rows);
         let scenario = Scenario::start_with(ServerKind::MariaDb, source, kind, destination).await?;
         for (side, server) in [
             ("source", &scenario.source),

@@ -42,13 +42,13 @@ pub async fn full_import(
     ];
     let mut results = Vec::new();
     let folder = tempfile::tempdir()?;
-    let source = BenchServer::start(ServerKind::MariaDb, Role::Source, progress).await?;
+    let source = BenchServer::start(ServerKind::MariaDb, Role::Source, options.rows, progress).await?;
     fill(&source, options.rows).await?;
     for (name, kind) in cases {
         if !options.wants(name) {
             continue;
         }
-        let destination = BenchServer::start(kind, Role::Destination, progress).await?;
+        let destination = BenchServer::start(kind, Role::Destination, options.rows, progress).await?;
         let texts = match kind {
             ServerKind::SeekDb => Texts::Inserts,
             _ => Texts::Files,
@@ -322,7 +322,7 @@ mod tests {
     #[tokio::test]
     async fn ready_texts_make_the_same_tables() {
         let rows = 5_003;
-        let source = Server::start(ServerKind::MariaDb, BenchServer::options(Role::Source))
+        let source = Server::start(ServerKind::MariaDb, BenchServer::options(Role::Source, rows))
             .await
             .unwrap();
         fill(&source, rows).await.unwrap();
@@ -332,9 +332,10 @@ mod tests {
             let replay = Replay::make(&source, texts, DATABASE, &TABLES, &at)
                 .await
                 .unwrap();
-            let destination = Server::start(ServerKind::MariaDb, BenchServer::options(Role::Destination))
-                .await
-                .unwrap();
+            let destination =
+                Server::start(ServerKind::MariaDb, BenchServer::options(Role::Destination, rows))
+                    .await
+                    .unwrap();
             let mut there = destination.client().await.unwrap();
             there
                 .query_drop(&format!("CREATE DATABASE {DATABASE}"))

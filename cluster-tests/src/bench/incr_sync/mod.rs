@@ -17,7 +17,7 @@ use super::{
     ensure_same_content,
 };
 use crate::node::Scenario;
-use crate::server::{Role, Server, ServerKind, ServerOptions};
+use crate::server::{Role, Server, ServerKind};
 use crate::sysbench::Sysbench;
 
 const OURS: &str = "omsnode";
@@ -185,14 +185,8 @@ async fn measure(
     options: &BenchOptions,
     progress: &mut dyn FnMut(String),
 ) -> anyhow::Result<BenchResult> {
-    let source_options = BenchServer::options(Role::Source);
-    let destination_options = match case.destination {
-        ServerKind::SeekDb => ServerOptions::destination()
-            .set("memory_budget", "4G")
-            .set("log_disk_size", "8G")
-            .set("datafile_next", "1G"),
-        _ => BenchServer::options(Role::Destination),
-    };
+    let source_options = BenchServer::options(Role::Source, options.rows);
+    let destination_options = BenchServer::options_of(case.destination, Role::Destination, options.rows);
     let mut scenario = Scenario::start_with(
         ServerKind::MariaDb,
         source_options,
@@ -208,7 +202,7 @@ async fn measure(
         progress(format!("{role}: {}", BenchServer::describe(&mut client).await?));
         client.close().await?;
     }
-    let mut replica = Replica::start(progress).await?;
+    let mut replica = Replica::start(options.rows, progress).await?;
     replica.follow(&scenario.source).await?;
     Sysbench::prepare(&scenario.source, DATABASE, TABLES, TABLE_ROWS).await?;
     replica.catch_up(0, "optimistic").await?;

@@ -24,9 +24,9 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) async fn start(progress: &mut dyn FnMut(String)) -> anyhow::Result<Self> {
+    pub(super) async fn start(rows: u64, progress: &mut dyn FnMut(String)) -> anyhow::Result<Self> {
         // Its relay log stays when it is restarted.
-        let options = BenchServer::options(Role::Destination)
+        let options = BenchServer::options(Role::Destination, rows)
             .set("relay_log", "relay")
             .set("relay_log_recovery", "0")
             .flag("skip_slave_start");

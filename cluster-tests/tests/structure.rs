@@ -8,7 +8,7 @@ use serde_json::Value;
 const LAYERS: &[&[&str]] = &[
     &["oms-types"],
     &["oms-core", "oms-proto", "oms-kv", "oms-config", "oms-telemetry"],
-    &["oms-changelog", "oms-schema", "oms-meta"],
+    &["oms-changelog", "oms-schema", "oms-meta", "oms-codec"],
     &["oms-apply", "oms-verify"],
     &["oms-mysql", "oms-raft"],
     &["oms-oceanbase", "oms-actors"],

@@ -108,6 +108,7 @@ pub mod codes {
     pub mod config;
     pub mod dst;
     pub mod import;
+    pub mod message;
     pub mod precheck;
     pub mod schema;
     pub mod src;
@@ -124,6 +125,7 @@ pub fn catalogue() -> impl Iterator<Item = ErrorCode> {
         codes::config::ALL,
         codes::dst::ALL,
         codes::import::ALL,
+        codes::message::ALL,
         codes::precheck::ALL,
         codes::schema::ALL,
         codes::src::ALL,

@@ -1,5 +1,6 @@
-//! Real database servers as children of the test process.
+//! Real servers as children of the test process.
 
+mod kafka;
 mod kind;
 mod launch;
 mod mariadb;
@@ -18,6 +19,7 @@ use rand::Rng;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+pub use kafka::{KafkaCluster, Listener};
 pub use kind::{ServerKind, servers_folder};
 pub use options::{Role, ServerOptions};
 

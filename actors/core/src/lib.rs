@@ -12,6 +12,7 @@
 
 mod change;
 mod checkpoint;
+mod chunk_ends;
 mod digest;
 mod error;
 mod gtid;
@@ -32,6 +33,7 @@ mod value;
 
 pub use change::{LogEvent, RowChange, TableMap};
 pub use checkpoint::{AppliedSet, ApplyCheckpoint, LaneState, Watermark};
+pub use chunk_ends::ChunkEnds;
 pub use digest::{ChunkDigest, DigestColumn, DigestForm};
 pub use error::Failure;
 pub use gtid::{GtidParseError, MariaDbGtidPosition, MysqlGtidSet};

@@ -176,8 +176,22 @@ pub enum KeyOrder {
 /// Reads rows over one connection. Used by one reader at a time.
 #[async_trait]
 pub trait SnapshotReader: Send {
+    /// The least and the greatest key of a table. `None`: it has no rows. Takes no longer the more rows there are.
+    async fn key_span(&mut self, table: &TableSchema) -> Result<Option<(Row, Row)>, Failure>;
+
+    /// About how many rows lie in a range, as the server's index tells without reading them. `None`: it does not tell.
+    async fn estimate_rows(
+        &mut self,
+        table: &TableSchema,
+        range: &ChunkRange,
+    ) -> Result<Option<u64>, Failure> {
+        let _ = (table, range);
+        Ok(None)
+    }
+
     /// The key of the row that lies `rows` rows behind `after` in key order, that is the end of a
-    /// chunk of `rows` rows. `None`: fewer rows are left, the chunk is open-ended.
+    /// chunk of `rows` rows. `None`: fewer rows are left, the chunk is open-ended. The server steps over so many
+    /// entries of the index: chunks of integer keys are found without it ([`ChunkEnds`](crate::ChunkEnds)).
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

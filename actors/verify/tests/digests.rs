@@ -72,6 +72,18 @@ impl Sides for Watched {
 
 #[async_trait]
 impl SnapshotReader for WatchedReader {
+    async fn key_span(&mut self, table: &TableSchema) -> Result<Option<(Row, Row)>, Failure> {
+        self.inner.key_span(table).await
+    }
+
+    async fn estimate_rows(
+        &mut self,
+        table: &TableSchema,
+        range: &ChunkRange,
+    ) -> Result<Option<u64>, Failure> {
+        self.inner.estimate_rows(table, range).await
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

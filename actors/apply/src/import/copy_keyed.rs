@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use oms_core::{
-    ChunkRange, ChunkReceipt, ColumnType, ExistingRows, Failure, KeyOrder, TablePair, WriteOutcome, codes,
+    ChunkEnds, ChunkRange, ChunkReceipt, ColumnType, ExistingRows, Failure, KeyOrder, TablePair,
+    WriteOutcome, codes,
 };
 
 use tokio::time::Instant;
@@ -47,7 +48,7 @@ impl Pass {
         backoff.reset();
         loop {
             match self.copy_range(table, pair, number, &range, connections).await {
-                Ok(copied) => return self.note(table, pair, &range, &copied),
+                Ok(copied) => return self.note(table, pair, &range, &copied).await,
                 Err(failure) => {
                     connections.drop_all();
                     self.again(&mut backoff, failure).await?;
@@ -78,9 +79,10 @@ impl Pass {
         };
         let mut plan = plan.lock().await;
         if plan.is_none() {
-            *plan = Some(self.prepare(table, pair).await?);
+            let chunks = self.prepare(table, pair).await?;
+            *plan = Some((chunks, ChunkEnds::new(&pair.source)));
         }
-        let Some(plan) = plan.as_mut() else {
+        let Some((plan, ends)) = plan.as_mut() else {
             return Ok(None);
         };
         let mut taken = plan.take_gap();
@@ -91,7 +93,7 @@ impl Pass {
             let (most, _) = self.tuning.borrow().bound_chunk(rows, u64::MAX);
             let rows = rows.min(most);
             let reader = connections.reader(self).await?;
-            let end = reader.chunk_end(&pair.source, after, rows).await?;
+            let end = ends.next(reader.as_mut(), &pair.source, after, rows).await?;
             taken = plan.advance(end);
         }
         if plan.is_empty() {
@@ -205,7 +207,7 @@ impl Pass {
         Ok(copied)
     }
 
-    fn note(
+    async fn note(
         &self,
         table: usize,
         pair: &TablePair,
@@ -216,6 +218,11 @@ impl Pass {
         self.progress.add(table, copied.rows, copied.bytes);
         self.counters.add_rows(copied.rows, copied.bytes);
         self.counters.add_transactions(1);
+        if let Some(plan) = self.work.plans.get(table)
+            && let Some((_, ends)) = plan.lock().await.as_mut()
+        {
+            ends.saw(range, copied.rows);
+        }
         if let Some(mean) = copied.bytes.checked_div(copied.rows) {
             let (_, bytes) = self
                 .tuning

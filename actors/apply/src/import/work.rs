@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use oms_core::{ChunkRange, Failure, Position, TablePair};
+use oms_core::{ChunkEnds, ChunkRange, Failure, Position, TablePair};
 
 use super::{ChunkPlan, ConflictedChunk, ImportReport, TableReport};
 
@@ -10,8 +10,8 @@ use super::{ChunkPlan, ConflictedChunk, ImportReport, TableReport};
 #[derive(Debug)]
 pub(super) struct Work {
     tables: Mutex<Vec<Table>>,
-    /// Chunk plans, by table; made when a table is first worked on in a pass.
-    pub(super) plans: Vec<tokio::sync::Mutex<Option<ChunkPlan>>>,
+    /// Chunk plans and what finds the ends of chunks, by table; made when a table is first worked on in a pass.
+    pub(super) plans: Vec<tokio::sync::Mutex<Option<(ChunkPlan, ChunkEnds)>>>,
 }
 
 #[derive(Debug)]

@@ -81,6 +81,14 @@ impl MemoryReader {
 
 #[async_trait]
 impl SnapshotReader for MemoryReader {
+    async fn key_span(&mut self, table: &TableSchema) -> Result<Option<(Row, Row)>, Failure> {
+        (self.gate)()?;
+        tokio::task::yield_now().await;
+        let all = self.rows(&table.name)?;
+        let key = |row: Option<&(Vec<u8>, Row)>| key_row(table, &row?.1);
+        Ok(key(all.first()).zip(key(all.last())))
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

@@ -4,8 +4,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use oms_cluster_tests::{Corpus, Server, ServerKind, ServerOptions};
-use oms_core::{ChunkRange, KeyOrder, Row, RowBuilder, SnapshotReader, TableName, TableSchema, codes};
+use oms_cluster_tests::{Client, Corpus, Server, ServerKind, ServerOptions};
+use oms_core::{
+    ChunkEnds, ChunkRange, KeyOrder, Row, RowBuilder, SnapshotReader, TableName, TableSchema, Value, codes,
+};
 use oms_mysql::{
     catalog::Catalog,
     connection::{Endpoint, Secret, ServerInfo, Side, TlsMode, connect},
@@ -120,6 +122,7 @@ async fn chunks_add_up(kind: ServerKind) {
         with_rows > 5 && keyless > 0,
         "{with_rows} tables with rows, {keyless} without a key"
     );
+    uneven_numbers(&mut client, &mut catalog, &mut reader, kind).await;
     // Names that differ are found as they are, and missing ones are all named.
     let missing = [
         TableName::new("corpus", "no_such"),
@@ -141,6 +144,59 @@ async fn chunks_add_up(kind: ServerKind) {
         };
         assert!(found.contains(name.as_str()), "{name}");
     }
+}
+
+/// Keys with gaps, close together and far apart, up to the greatest there is: calculated chunks hold each row once, and
+/// about as many as wanted.
+async fn uneven_numbers(
+    client: &mut Client,
+    catalog: &mut Catalog<'_>,
+    reader: &mut MysqlSnapshotReader,
+    kind: ServerKind,
+) {
+    let mut keys: Vec<u64> = (0..5_000).map(|n| n * 3).collect();
+    keys.extend((0..5_000).map(|n| 1_000_000_000 + n));
+    keys.extend((0..5_000).map(|n| (1 << 40) + n * 7_919_000_003));
+    keys.extend((0..100).map(|n| u64::MAX - n));
+    client
+        .query_drop("CREATE TABLE corpus.uneven (id BIGINT UNSIGNED PRIMARY KEY, v INT)")
+        .await
+        .unwrap();
+    for some in keys.chunks(1_000) {
+        let rows: Vec<String> = some.iter().map(|n| format!("({n},1)")).collect();
+        let sql = format!("INSERT INTO corpus.uneven VALUES {}", rows.join(","));
+        client.query_drop(&sql).await.unwrap();
+    }
+    let names = [TableName::new("corpus", "uneven")];
+    let table = Arc::new(catalog.load_tables(&names).await.unwrap().remove(0));
+    let (mut ends, mut after) = (ChunkEnds::new(&table), None);
+    let (mut all, mut sizes) = (Vec::new(), Vec::new());
+    loop {
+        let through = ends.next(reader, &table, after.as_ref(), 500).await.unwrap();
+        let range = ChunkRange {
+            after,
+            through: through.clone(),
+        };
+        reader
+            .read_chunk(Arc::clone(&table), &range, KeyOrder::Ordered)
+            .await
+            .unwrap();
+        let rows = drain(reader).await;
+        ends.saw(&range, rows.len() as u64);
+        sizes.push(rows.len());
+        all.extend(rows.iter().map(|row| match row.get(0) {
+            Value::UInt(n) => n,
+            other => panic!("{:?}", other.kind()),
+        }));
+        match through {
+            Some(end) => after = Some(end),
+            None => break,
+        }
+    }
+    keys.sort_unstable();
+    assert!(all == keys, "{kind}: {} of {} rows", all.len(), keys.len());
+    assert!(sizes.len() < 150, "{kind}: {sizes:?}");
+    assert!(sizes.iter().all(|n| *n <= 2_500), "{kind}: {sizes:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use super::{
     source::{SourceBed, change, definitions, insert, made, now, row},
     source_log::{Multiset, all_rows, count, drain, events, in_time, multiset, split_at, sum},
 };
-use crate::{ChunkRange, KeyOrder, Position, Row, RowBuilder, SnapshotReader, TableMap, TableSchema, Value};
+use crate::{
+    ChunkEnds, ChunkRange, KeyOrder, Position, Row, RowBuilder, SnapshotReader, TableMap, TableSchema, Value,
+};
 
 fn only(tables: &TableMap) -> Arc<TableSchema> {
     assert_eq!(tables.len(), 1);
@@ -65,6 +67,7 @@ pub async fn chunks_partition_a_table(bed: &dyn SourceBed) {
         let reader = reader.as_mut();
         let open = ChunkRange::default();
         assert_eq!(reader.chunk_end(&table, None, 10).await.expect("no rows"), None);
+        assert_eq!(reader.key_span(&table).await.expect("no rows"), None);
         assert!(chunk(reader, &table, &open, KeyOrder::Ordered).await.is_empty());
         let rows = many();
         bed.commit(&rows.iter().map(|r| insert(&made, r)).collect::<Vec<_>>())
@@ -81,6 +84,39 @@ pub async fn chunks_partition_a_table(bed: &dyn SourceBed) {
                 (0..key.len()).map(number).collect()
             };
             assert!(whole.is_sorted_by_key(numbers), "{name}");
+        }
+        let ends = whole
+            .first()
+            .zip(whole.last())
+            .map(|(a, b)| (key_of(&table, a), key_of(&table, b)));
+        assert_eq!(reader.key_span(&table).await.expect("the ends"), ends, "{name}");
+        // The same, with ends that may be calculated.
+        for size in [1, 7, 100, 299, 1_000u64] {
+            let mut ends = ChunkEnds::new(&table);
+            let (mut read, mut after) = (Vec::new(), None);
+            loop {
+                let through = ends
+                    .next(reader, &table, after.as_ref(), size)
+                    .await
+                    .expect("a chunk's end");
+                let range = ChunkRange {
+                    after,
+                    through: through.clone(),
+                };
+                let rows = chunk(reader, &table, &range, KeyOrder::Ordered).await;
+                assert!(
+                    rows.len() as u64 <= 5 * size,
+                    "{name} {size}: {} rows",
+                    rows.len()
+                );
+                ends.saw(&range, rows.len() as u64);
+                read.extend(rows);
+                match through {
+                    Some(through) => after = Some(through),
+                    None => break,
+                }
+            }
+            assert!(read == whole, "{name} in calculated chunks of {size}");
         }
         for size in [1, 7, 100, 299, 300, 1_000u64] {
             let (mut ordered, mut any) = (Vec::new(), Vec::new());

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use oms_core::{ChunkRange, KeyOrder, Row};
+use oms_core::{ChunkEnds, ChunkRange, KeyOrder, Row};
 
 use super::{
     Digesting, NextChunk, Pace, Readers,
@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct ChunkOutcome {
     /// Rows compared.
     pub(crate) rows: u64,
+    /// Rows that the side whose keys are scanned has there.
+    pub(crate) held: u64,
     /// Bytes read.
     pub(crate) bytes: u64,
     /// Rows to read again.
@@ -156,16 +158,20 @@ impl ChunkScan<'_> {
         let rows = match self.told(readers, range).await? {
             Told::Equal(rows) => {
                 outcome.rows += rows;
+                outcome.held += rows;
                 return Ok(true);
             }
             Told::Different(rows) if rows > self.options.undivided_rows => rows,
             Told::Different(_) | Told::Unknown => return self.merge(readers, range, outcome).await,
         };
         let part = rows.div_ceil(PARTS);
+        let view = self.key.scan_view(Side::Source);
+        let mut ends = ChunkEnds::of_range(view, range, rows);
         let mut after = range.after.clone();
         loop {
-            let view = self.key.scan_view(Side::Source);
-            let end = readers.source.chunk_end(view, after.as_ref(), part).await?;
+            let end = ends
+                .next(readers.source.as_mut(), view, after.as_ref(), part)
+                .await?;
             let through = match (end, &range.through) {
                 (None, last) => last.clone(),
                 (Some(end), None) => Some(end),
@@ -181,7 +187,10 @@ impl ChunkScan<'_> {
                 through: through.clone(),
             };
             match self.digests(readers, &divided).await? {
-                Told::Equal(rows) => outcome.rows += rows,
+                Told::Equal(rows) => {
+                    outcome.rows += rows;
+                    outcome.held += rows;
+                }
                 Told::Different(_) | Told::Unknown => {
                     if !self.merge(readers, &divided, outcome).await? {
                         return Ok(false);
@@ -204,6 +213,7 @@ impl ChunkScan<'_> {
     ) -> Result<bool, VerifyError> {
         if let Told::Equal(rows) = self.told(readers, range).await? {
             outcome.rows += rows;
+            outcome.held += rows;
             return Ok(true);
         }
         self.look_up(readers, Side::Source, range, outcome).await?;
@@ -297,6 +307,7 @@ impl ChunkScan<'_> {
             match which {
                 Ordering::Less => {
                     outcome.rows += 1;
+                    outcome.held += 1;
                     outcome
                         .candidates
                         .extend(left_key.take().map(|key| DifferenceKey::Key {
@@ -318,6 +329,7 @@ impl ChunkScan<'_> {
                 }
                 Ordering::Equal => {
                     outcome.rows += 1;
+                    outcome.held += 1;
                     let equal = match (left.peek(), right.peek()) {
                         (Some(a), Some(b)) => self.rule.equal(a, b),
                         _ => return Err(VerifyError::Internal("a row was lost while comparing")),
@@ -358,6 +370,7 @@ impl ChunkScan<'_> {
         loop {
             let row = rows.next().await?;
             if let Some(row) = &row {
+                outcome.held += 1;
                 let key = self.key.key_of(side, row)?;
                 pending.push((key, self.rule.digest(side, row, &mut scratch)));
             }

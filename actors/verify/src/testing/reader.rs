@@ -46,6 +46,15 @@ impl MemoryReader {
     }
 }
 
+/// The key of a row.
+fn key_row(table: &TableSchema, row: &Row) -> Row {
+    let columns = table.row_key_columns().unwrap_or_default();
+    let mut builder = RowBuilder::new();
+    builder.begin(columns.len() as u16);
+    columns.iter().for_each(|c| builder.push_cell(row.cell(*c)));
+    builder.finish().unwrap_or_else(|_| row.clone())
+}
+
 /// A value as a server would write it into a row's text.
 fn written(form: DigestForm, value: Value<'_>) -> String {
     match (form, value) {
@@ -60,6 +69,15 @@ fn written(form: DigestForm, value: Value<'_>) -> String {
 
 #[async_trait]
 impl SnapshotReader for MemoryReader {
+    async fn key_span(&mut self, table: &TableSchema) -> Result<Option<(Row, Row)>, Failure> {
+        self.world.tick()?;
+        self.world.with(self.side, &table.name, |stored| {
+            let found = stored.matching(table, |_| true);
+            let ends = found.first().zip(found.last());
+            ends.map(|((_, a), (_, b))| (key_row(table, a), key_row(table, b)))
+        })
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,
@@ -71,13 +89,7 @@ impl SnapshotReader for MemoryReader {
             let after = after.map(|key| stored.encoded_key(table, key));
             let found = stored.matching(table, |key| after.as_ref().is_none_or(|a| key > a.as_slice()));
             let at = usize::try_from(rows.saturating_sub(1)).unwrap_or(usize::MAX);
-            found.get(at).map(|(_, row)| {
-                let columns = table.row_key_columns().unwrap_or_default();
-                let mut builder = RowBuilder::new();
-                builder.begin(columns.len() as u16);
-                columns.iter().for_each(|c| builder.push_cell(row.cell(*c)));
-                builder.finish().unwrap_or_else(|_| row.clone())
-            })
+            found.get(at).map(|(_, row)| key_row(table, row))
         })
     }
 

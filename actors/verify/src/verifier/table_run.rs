@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use oms_core::{Failure, TablePair};
+use oms_core::{ChunkEnds, Failure, TablePair};
 
 use super::{Verification, failed};
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct TableRun {
     digesting: Digesting,
     /// Held while a chunk is planned, and while candidates are re-checked in the middle of a scan.
     cursor: tokio::sync::Mutex<Cursor>,
+    /// Where chunks of the source and of the destination end. Locked behind `cursor`.
+    ends: [tokio::sync::Mutex<ChunkEnds>; 2],
     /// Locked before `inner`. Held while an entry is made, so that what is in memory and what is noted
     /// change in the same order. `None`: the table has none, or has ended.
     journal: tokio::sync::Mutex<Option<Journal>>,
@@ -91,6 +93,13 @@ impl TableRun {
             (None, Some(key)) if key.has_common_ranges() && rule.digests.is_some() => Mode::Digests,
             (None, Some(_)) => Mode::LookUp,
         };
+        let ends = [Side::Source, Side::Destination].map(|side| {
+            let view = match &rule.key {
+                Some(key) => key.scan_view(side),
+                None => &rule.pair.source,
+            };
+            tokio::sync::Mutex::new(ChunkEnds::new(view))
+        });
         let run = Self {
             number,
             plan,
@@ -101,6 +110,7 @@ impl TableRun {
             recorded,
             digesting: Digesting::default(),
             cursor: tokio::sync::Mutex::new(Cursor::exhausted()),
+            ends,
             journal: tokio::sync::Mutex::new(None),
             inner: Mutex::new(Inner {
                 mode,
@@ -164,6 +174,14 @@ impl TableRun {
         }
     }
 
+    fn ends_of(&self, side: Side) -> &tokio::sync::Mutex<ChunkEnds> {
+        let [source, destination] = &self.ends;
+        match side {
+            Side::Source => source,
+            Side::Destination => destination,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,7 +241,8 @@ impl TableRun {
                 Plan::Behind { side, number, after } => {
                     let view = key.scan_view(side);
                     let rows = self.plan.options.chunk_rows.max(1);
-                    let through = readers.get(side).chunk_end(view, after.as_ref(), rows).await?;
+                    let mut ends = self.ends_of(side).lock().await;
+                    let through = ends.next(readers.get(side), view, after.as_ref(), rows).await?;
                     cursor.planned(through.clone());
                     NextChunk {
                         side,
@@ -282,6 +301,10 @@ impl TableRun {
         attempt: u32,
         outcome: ChunkOutcome,
     ) -> Result<bool, VerifyError> {
+        self.ends_of(chunk.side)
+            .lock()
+            .await
+            .saw(&chunk.range, outcome.held);
         let mut done = DoneChunk::new(chunk.side, chunk.number, &chunk.range);
         (done.rows, done.bytes) = (outcome.rows, outcome.bytes);
         let mut journal = self.journal.lock().await;

@@ -11,7 +11,10 @@ use oms_core::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{cell, consistent, digest, statement};
+use super::{
+    cell, consistent, digest,
+    statement::{self, KeyEnd},
+};
 use crate::connection::{Endpoint, Flavor, Side, connect, failure};
 
 /// Reads rows over one connection, by prepared statements, because only the binary protocol carries
@@ -296,6 +299,44 @@ async fn abandon(conn: Conn, endpoint: &Endpoint, side: Side) {
 
 #[async_trait]
 impl SnapshotReader for MysqlSnapshotReader {
+    async fn key_span(&mut self, table: &TableSchema) -> Result<Option<(Row, Row)>, Failure> {
+        self.stop_reading().await?;
+        self.conn().await?;
+        let mut ends = [None, None];
+        for (found, end) in ends.iter_mut().zip([KeyEnd::Least, KeyEnd::Greatest]) {
+            let (sql, columns) = statement::key_at(table, end, self.flavor)?;
+            *found = self
+                .first_row(sql, &columns)
+                .await
+                .map_err(|e| e.context(&table.name))?;
+        }
+        let [least, greatest] = ends;
+        Ok(least.zip(greatest))
+    }
+
+    async fn estimate_rows(
+        &mut self,
+        table: &TableSchema,
+        range: &ChunkRange,
+    ) -> Result<Option<u64>, Failure> {
+        self.stop_reading().await?;
+        let side = self.side;
+        self.conn().await?;
+        let Some(sql) = statement::estimate(table, range, self.flavor)? else {
+            return Ok(None);
+        };
+        let plan: Option<mysql_async::Row> = self
+            .conn()
+            .await?
+            .query_first(sql)
+            .await
+            .map_err(|e| failure(e, side).context(&table.name))?;
+        // NULL where the optimizer already knows that there are no rows.
+        Ok(plan
+            .and_then(|plan| plan.get_opt::<Option<u64>, _>("rows")?.ok())
+            .map(|rows| rows.unwrap_or(0)))
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

@@ -207,6 +207,56 @@ pub(super) fn aggregate(
     Ok(format!("SELECT {aggregates} FROM {}{within}", table.name))
 }
 
+/// The least or the greatest key, and the columns that are selected.
+pub(super) fn key_at(
+    table: &TableSchema,
+    end: KeyEnd,
+    flavor: Flavor,
+) -> Result<(String, Vec<&Column>), Failure> {
+    let key = key(table)?;
+    let descending = match end {
+        KeyEnd::Least => "",
+        KeyEnd::Greatest => " DESC",
+    };
+    let order: Vec<_> = key
+        .columns
+        .iter()
+        .map(|c| format!("{}{descending}", quoted(&c.name)))
+        .collect();
+    let sql = format!(
+        "SELECT {} FROM {}{} ORDER BY {} LIMIT 1",
+        select_list(&key.columns),
+        table.name,
+        force(&key, flavor),
+        order.join(", ")
+    );
+    Ok((sql, key.columns))
+}
+
+/// An end of an index.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum KeyEnd {
+    Least,
+    Greatest,
+}
+
+/// Asks the optimizer about the rows of a range; its answer has a column `rows`. `None`: servers of this flavor answer
+/// in another form.
+pub(super) fn estimate(
+    table: &TableSchema,
+    range: &ChunkRange,
+    flavor: Flavor,
+) -> Result<Option<String>, Failure> {
+    match flavor {
+        Flavor::Mysql | Flavor::MariaDb => {}
+        Flavor::OceanBase | Flavor::TiDb => return Ok(None),
+    }
+    let key = key(table)?;
+    let within = within(&key, range, true, flavor)?;
+    // `FORMAT` is newer than MySQL 5.5 and MariaDB's default differs from no other: the table form is everywhere.
+    Ok(Some(format!("EXPLAIN SELECT 1 FROM {}{within}", table.name)))
+}
+
 /// The key at the end of a chunk, and the columns that are selected.
 pub(super) fn chunk_end<'t>(
     table: &'t TableSchema,

@@ -26,8 +26,8 @@ pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
 pub use components::{
     Alone, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
-    IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping, OtherNodes, Shelf, ShelfGuard,
-    ShelvedLog, Store, StoreSettings, StoreSite, load_pairs_each,
+    IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping, OtherNodes, Settle, Shelf,
+    ShelfGuard, ShelvedLog, Store, StoreSettings, StoreSite, load_pairs_each,
 };
 pub use context::Context;
 pub use host::{ComponentHost, HostError};

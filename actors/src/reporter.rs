@@ -22,6 +22,9 @@ pub enum Facts {
     },
     /// Incremental synchronization: everything up to here is durable at the destination.
     Applied(Position),
+    /// Incremental synchronization that settles: exactly the changes up to here are at the destination, and no more will
+    /// be applied under this order.
+    Settled(Position),
     /// Incremental synchronization has caught up once.
     CaughtUp,
     /// A verification run has ended.

@@ -137,6 +137,11 @@ impl Reporter for MetaReporter {
                 applied: position.encode(),
                 ..Default::default()
             },
+            Facts::Settled(position) => ComponentFacts {
+                settled: position.encode(),
+                applied: position.encode(),
+                ..Default::default()
+            },
             Facts::CaughtUp => ComponentFacts {
                 caught_up: true,
                 ..Default::default()

@@ -7,7 +7,9 @@ use oms_apply::{
     ApplyProgress, ClimbConfig, CommitOrder, SyncConfig, SyncEnd, SyncPlan, Synchronizer,
     resume_or_initialize,
 };
-use oms_core::{ClaimToken, Counters, Failure, Position, Sink, SinkOptions, Source, TableMap, TableName};
+use oms_core::{
+    ApplyCheckpoint, ClaimToken, Counters, Failure, Position, Sink, SinkOptions, Source, TableMap, TableName,
+};
 use tokio::sync::watch;
 
 use super::{
@@ -22,6 +24,8 @@ use crate::{Behavior, Completion, Context, Facts};
 const TICK: Duration = Duration::from_millis(200);
 /// How often the metadata is told what is applied, for a Store that must begin anew.
 const NOTE_APPLIED: Duration = Duration::from_secs(5);
+/// Between two looks at the end of the source's log while settling.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// How many lanes there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,16 @@ pub struct IncrSyncSettings {
     pub commit_order: CommitOrder,
     /// It has caught up when the lag is below this.
     pub caught_up: Duration,
+    /// Bring what has begun to an end, say where that is, and apply nothing more.
+    pub settle: Option<Settle>,
+}
+
+/// How incremental synchronization comes to rest at a position that is exact: everything before it is at the
+/// destination and nothing behind it.
+#[derive(Clone, Debug, Default)]
+pub struct Settle {
+    /// It goes on at least to this position first.
+    pub behind: Option<Position>,
 }
 
 /// Applies a project's changes. Runs until it is stopped.
@@ -155,9 +169,27 @@ async fn note_applied(
     }
 }
 
-#[async_trait]
-impl Behavior for IncrSync {
-    async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+/// Why one claim's work ended.
+enum Pass {
+    /// For good.
+    Ended(Completion),
+    /// It has come as far as the source's log was when it began.
+    Reached,
+}
+
+impl IncrSync {
+    /// Where it stands, if it has settled there.
+    ///
+    /// The checkpoint is that of a claim, so no earlier owner adds to it; without transactions above the watermark it is
+    /// one position of the log.
+    fn settled<'c>(&self, settle: &Settle, checkpoint: &'c ApplyCheckpoint) -> Option<&'c Position> {
+        let at = &checkpoint.watermark.position;
+        let far_enough = settle.behind.as_ref().is_none_or(|behind| at >= behind);
+        (checkpoint.above.is_empty() && far_enough).then_some(at)
+    }
+
+    /// Claims and applies.
+    async fn pass(&self, context: &Context) -> Result<Pass, Failure> {
         let settings = &self.settings;
         let pairs = load_pairs(&*self.source, &*self.sink, &settings.tables).await?;
         let tables = Arc::new(TableMap::new(pairs.iter().map(|p| p.source.clone()).collect()));
@@ -182,6 +214,18 @@ impl Behavior for IncrSync {
             checkpoint.watermark.applied,
             checkpoint.watermark.position
         ));
+        let stop_at = match &settings.settle {
+            None => None,
+            Some(settle) => {
+                if let Some(at) = self.settled(settle, &checkpoint) {
+                    context.log.info(format!("settled at {at}"));
+                    context.reporter.facts(Facts::Settled(at.clone())).await?;
+                    context.cancel.cancelled().await;
+                    return Ok(Pass::Ended(Completion::Stopped));
+                }
+                Some(self.source.current_position().await?)
+            }
+        };
         let skip_until: BTreeMap<u32, Position> = settings
             .snapshots
             .iter()
@@ -192,7 +236,7 @@ impl Behavior for IncrSync {
             foreign_keys: Vec::new(),
             skip_until,
             safe_until: settings.safe_until.clone(),
-            stop_at: None,
+            stop_at,
         };
         let config = SyncConfig {
             lanes: most,
@@ -217,15 +261,32 @@ impl Behavior for IncrSync {
         let follow = self.follow(context, progress, synchronizer.counters(), marks, link);
         let end = tokio::select! {
             end = synchronizer.run(&*claim, &feed, checkpoint, &context.cancel) => end?,
-            failed = follow => return failed.map(|()| Completion::Stopped),
-            failed = note => return failed.map(|()| Completion::Stopped),
+            failed = follow => return failed.map(|()| Pass::Ended(Completion::Stopped)),
+            failed = note => return failed.map(|()| Pass::Ended(Completion::Stopped)),
         };
         Ok(match end {
-            SyncEnd::Cancelled => Completion::Stopped,
+            SyncEnd::Cancelled => Pass::Ended(Completion::Stopped),
+            SyncEnd::Reached(_) if settings.settle.is_some() => Pass::Reached,
             SyncEnd::Reached(w) | SyncEnd::FeedEnded(w) => {
-                Completion::Done(format!("applied up to {}", w.position))
+                Pass::Ended(Completion::Done(format!("applied up to {}", w.position)))
             }
         })
+    }
+}
+
+#[async_trait]
+impl Behavior for IncrSync {
+    async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+        loop {
+            match self.pass(context).await? {
+                Pass::Ended(completion) => return Ok(completion),
+                // The next claim tells whether this is where it settles.
+                Pass::Reached => tokio::select! {
+                    () = context.cancel.cancelled() => return Ok(Completion::Stopped),
+                    () = tokio::time::sleep(SETTLE) => {}
+                },
+            }
+        }
     }
 
     async fn remove(&self, context: &Context) -> Result<(), Failure> {

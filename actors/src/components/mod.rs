@@ -13,7 +13,7 @@ mod store_log;
 
 pub use full_import::{FullImport, FullImportSettings};
 pub use full_verification::{FullVerification, FullVerificationSettings};
-pub use incr_sync::{IncrSync, IncrSyncSettings, Lanes};
+pub use incr_sync::{IncrSync, IncrSyncSettings, Lanes, Settle};
 pub use other_nodes::{Alone, LogConsumer, LogStart, LogStream, OtherNodes, StoreSite};
 pub use pairs::{Mapping, load_pairs_each};
 pub use shelf::{Shelf, ShelfGuard, ShelvedLog};

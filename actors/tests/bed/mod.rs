@@ -341,6 +341,7 @@ impl Node {
             lanes: Lanes::Fixed(3),
             commit_order: Default::default(),
             caught_up: Duration::from_secs(10),
+            settle: None,
         };
         let (source, sink) = (Arc::new(source.clone()), Arc::new(sink.clone()));
         let sync = IncrSync::new(source, sink, self.shelf.clone(), settings);

@@ -1,8 +1,11 @@
 //! Projects.
 
+mod changes;
 mod create;
 mod preview;
 mod results;
+mod setting;
+mod several;
 mod watch;
 
 use futures::Stream;
@@ -11,13 +14,16 @@ use oms_meta::{MetaCommand, MetaState};
 use oms_proto::{
     meta::{ChangeProject, DecideObject, DeleteProject, ProjectChange, ProjectRecord, TuneProject},
     v1::{
-        CaughtUpProgress, CreateProjectRequest, DecideObjectRequest, DeleteProjectResponse, Difference,
-        GetProjectRequest, LabelProjectRequest, ListDifferencesRequest, ListObjectsRequest,
+        AddObjectsRequest, BatchProjectsRequest, BatchProjectsResponse, CaughtUpProgress, CopyProjectRequest,
+        CreateProjectRequest, DecideObjectChangeRequest, DecideObjectRequest, DeleteProjectResponse,
+        DeleteTemplateRequest, DeleteTemplateResponse, Difference, GetProjectRequest, LabelProjectRequest,
+        ListDifferencesRequest, ListLabelsRequest, ListLabelsResponse, ListObjectsRequest,
         ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
-        ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest,
-        ProjectSnapshot, ProjectState, ReleaseProjectRequest, ResumeProjectRequest, SchemaObject,
-        TuneProjectRequest, ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest,
-        VerifyScope, project_service_server::ProjectService,
+        ListTemplatesRequest, ListTemplatesResponse, ListVerifiedTablesResponse, ObjectState, PreviewItem,
+        PreviewProjectRequest, Project, ProjectRequest, ProjectSnapshot, PutTemplateRequest,
+        ReleaseProjectRequest, RemoveObjectsRequest, ResumeProjectRequest, SchemaObject, SetProjectRequest,
+        SetProjectResponse, Template, TuneProjectRequest, ValidateProjectRequest, ValidateProjectResponse,
+        VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
     },
 };
 use std::pin::Pin;
@@ -122,21 +128,8 @@ impl ProjectService for Projects {
         &self,
         request: Request<ListProjectsRequest>,
     ) -> Result<Response<ListProjectsResponse>, Status> {
-        let r = request.into_inner();
-        let state = self.0.metadata.latest().await.map_err(status)?;
-        let matches = |p: &Project| {
-            let spec = p.spec.as_ref();
-            spec.is_some_and(|s| {
-                s.name.contains(&r.name_contains) && r.labels.iter().all(|l| s.labels.contains(l))
-            }) && (r.state() == ProjectState::Unspecified || p.state() == r.state())
-        };
-        let mut projects: Vec<_> = state
-            .projects()
-            .filter_map(|p| p.public.clone())
-            .filter(matches)
-            .collect();
-        projects.sort_by_key(|p| std::cmp::Reverse(p.created_at_ms));
-        Ok(Response::new(ListProjectsResponse { projects }))
+        let listed = self.listed(&request.into_inner()).await;
+        listed.map(Response::new).map_err(status)
     }
 
     async fn start_project(&self, request: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
@@ -206,6 +199,79 @@ impl ProjectService for Projects {
             self.get(&id).await
         };
         work.await.map(Response::new).map_err(status)
+    }
+
+    async fn add_objects(&self, request: Request<AddObjectsRequest>) -> Result<Response<Project>, Status> {
+        let added = Projects::add_objects(self, request.into_inner()).await;
+        added.map(Response::new).map_err(status)
+    }
+
+    async fn remove_objects(
+        &self,
+        request: Request<RemoveObjectsRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let removed = Projects::remove_objects(self, request.into_inner()).await;
+        removed.map(Response::new).map_err(status)
+    }
+
+    async fn decide_object_change(
+        &self,
+        request: Request<DecideObjectChangeRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let decided = self.decide_change(request.into_inner()).await;
+        decided.map(Response::new).map_err(status)
+    }
+
+    async fn set_project(
+        &self,
+        request: Request<SetProjectRequest>,
+    ) -> Result<Response<SetProjectResponse>, Status> {
+        let set = self.set(request.into_inner()).await;
+        set.map(Response::new).map_err(status)
+    }
+
+    async fn copy_project(&self, request: Request<CopyProjectRequest>) -> Result<Response<Project>, Status> {
+        let copied = self.copy(request.into_inner()).await;
+        copied.map(Response::new).map_err(status)
+    }
+
+    async fn batch_projects(
+        &self,
+        request: Request<BatchProjectsRequest>,
+    ) -> Result<Response<BatchProjectsResponse>, Status> {
+        let done = self.batch(request.into_inner()).await;
+        done.map(Response::new).map_err(status)
+    }
+
+    async fn list_labels(
+        &self,
+        _: Request<ListLabelsRequest>,
+    ) -> Result<Response<ListLabelsResponse>, Status> {
+        self.labels().await.map(Response::new).map_err(status)
+    }
+
+    async fn put_template(&self, request: Request<PutTemplateRequest>) -> Result<Response<Template>, Status> {
+        let put = Projects::put_template(self, request.into_inner()).await;
+        put.map(Response::new).map_err(status)
+    }
+
+    async fn list_templates(
+        &self,
+        _: Request<ListTemplatesRequest>,
+    ) -> Result<Response<ListTemplatesResponse>, Status> {
+        let state = self.0.metadata.latest().await.map_err(status)?;
+        let templates = state.templates().cloned().collect();
+        Ok(Response::new(ListTemplatesResponse { templates }))
+    }
+
+    async fn delete_template(
+        &self,
+        request: Request<DeleteTemplateRequest>,
+    ) -> Result<Response<DeleteTemplateResponse>, Status> {
+        let deleted = Projects::delete_template(self, request.into_inner().name).await;
+        deleted
+            .map(|()| Response::new(DeleteTemplateResponse {}))
+            .map_err(status)
     }
 
     type WatchProjectStream = Streaming<ProjectSnapshot>;

@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use oms_actors::{
     Behavior, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
-    IncrSyncSettings, Lanes, Live, Mapping, Shelf, Store, StoreSettings,
+    IncrSyncSettings, Lanes, Live, Mapping, Settle, Shelf, Store, StoreSettings,
 };
 use oms_apply::{ImportTuning, Workers};
 use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
@@ -200,6 +200,14 @@ impl Behaviors {
                 snapshots.push((table_name(table), p));
             }
         }
+        // Of a table that joined, a sub-project has applied what is before that position; it counts instead of earlier ones.
+        for j in &project.joined {
+            if let (Some(table), Some(p)) = (&j.table, position(Some(&j.position))?) {
+                let name = table_name(table);
+                snapshots.retain(|(other, _)| *other != name);
+                snapshots.push((name, p));
+            }
+        }
         let incremental = spec.incremental.unwrap_or_default();
         let caught_up = if incremental.caught_up_seconds == 0 {
             10
@@ -217,6 +225,12 @@ impl Behaviors {
                 CommitOrder::Relaxed | CommitOrder::Unspecified => oms_apply::CommitOrder::Relaxed,
             },
             caught_up: Duration::from_secs(u64::from(caught_up)),
+            settle: if project.settle {
+                let behind = position(Some(&project.settle_behind))?;
+                Some(Settle { behind })
+            } else {
+                None
+            },
         };
         let source = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
         Ok(Arc::new(IncrSync::new(

@@ -12,8 +12,9 @@ pub type MetaCommand = Body;
 ///
 /// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
 /// 3: preferred regions of the leader, and standing for election when the leader asks; projects that are tuned;
-/// commit order and presets of incremental synchronization.
-pub const FEATURE_LEVEL: u32 = 3;
+/// commit order and presets of incremental synchronization. 4: objects that are added and removed, options that are set,
+/// templates.
+pub const FEATURE_LEVEL: u32 = 4;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
 pub fn command(now_ms: i64, body: Body) -> Vec<u8> {
@@ -39,6 +40,7 @@ fn orders_or_presets_lanes(create: &CreateProject) -> bool {
 pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
+        Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
         Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)
         | Body::UpdateDataSource(_)
@@ -62,5 +64,12 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         | Body::FreezeComponent(_)
         | Body::RaiseEpochs(_) => 2,
         Body::SetPreferredRegions(_) | Body::TuneProject(_) => 3,
+        Body::AddObjects(_)
+        | Body::RemoveObjects(_)
+        | Body::DecideObjectChange(_)
+        | Body::JoinObjects(_)
+        | Body::SetProject(_)
+        | Body::PutTemplate(_)
+        | Body::DeleteTemplate(_) => 4,
     }
 }

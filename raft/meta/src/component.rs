@@ -12,6 +12,7 @@ use oms_proto::{
 use oms_types::{ComponentKind, codes};
 
 use crate::{
+    changes::note_removal,
     node::is_removed,
     project::{bump, touch},
     state::{MetaState, Outcome, refuse},
@@ -160,6 +161,11 @@ impl MetaState {
         component.updated_at_ms = now;
         if let Some(facts) = &c.facts {
             merge_facts(component.facts.get_or_insert_default(), facts);
+            if c.kind == ComponentKind::IncrSync.as_str()
+                && let Some(project) = record.public.as_mut()
+            {
+                note_removal(project, &facts.applied);
+            }
         }
         if removes {
             let error = record.components.iter().find_map(|k| {
@@ -253,7 +259,10 @@ fn still_wanted(record: &ProjectRecord, current: Option<&ComponentRecord>, c: &A
         .any(|s| s.kind == c.step && s.state() == StepState::Skipped);
     let wanted = match (c.desired(), project.state()) {
         (Desired::Remove, state) => state == ProjectState::Releasing,
-        (Desired::Run, ProjectState::Running) => !skipped,
+        (
+            Desired::Run,
+            ProjectState::Running | ProjectState::RunningModifying | ProjectState::RunningMerging,
+        ) => !skipped,
         (Desired::Run, ProjectState::Suspend) if c.kind == ComponentKind::Store.as_str() => true,
         (Desired::Run, ProjectState::Suspend | ProjectState::Failed | ProjectState::Finished) => {
             desired == Desired::Run
@@ -295,6 +304,7 @@ fn merge_facts(into: &mut ComponentFacts, from: &ComponentFacts) {
     take(&mut into.safe_until, &from.safe_until);
     take(&mut into.summary, &from.summary);
     take(&mut into.applied, &from.applied);
+    take(&mut into.settled, &from.settled);
     if !from.snapshots.is_empty() {
         into.snapshots.clone_from(&from.snapshots);
     }

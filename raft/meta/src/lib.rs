@@ -7,6 +7,7 @@
 //!   triggered: it may run at any time, on stale views and twice; every command that it proposes
 //!   names what it expects, so a stale one is refused.
 
+mod changes;
 mod command;
 mod component;
 mod data_source;
@@ -17,8 +18,10 @@ mod overlap;
 mod project;
 mod recovery;
 mod schedule;
+mod setting;
 mod state;
 mod steps;
+mod template;
 mod token;
 mod tuning;
 mod view;
@@ -27,6 +30,7 @@ mod voters;
 pub use command::{FEATURE_LEVEL, MetaCommand, command, level_of};
 pub use leadership::{Followers, Handover, LeadershipPolicy, Tenure, successor};
 pub use schedule::{SchedulePolicy, schedule};
+pub use setting::{SETTINGS, SettingEffect};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
 pub use tuning::{MOST_WORKERS, check_full, check_incremental};

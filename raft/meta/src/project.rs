@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use oms_proto::{
     meta::{ChangeProject, CreateProject, Desired, ProjectChange, ProjectRecord, StepTransition},
-    v1::{ComponentState, Project, ProjectState, Step, StepKind, StepState},
+    v1::{ComponentState, JoinPhase, Project, ProjectState, Step, StepKind, StepState},
 };
 use oms_types::{ComponentKind, codes};
 
 use crate::{
+    changes::is_under_way,
     state::{MetaState, Outcome, project_id, refuse},
     steps_of,
 };
@@ -66,6 +67,15 @@ impl MetaState {
         let Some(project) = record.public.as_mut() else {
             return refuse(codes::api::INTERNAL, "the project's record is empty");
         };
+        if !project.parent.is_empty() && c.change() != ProjectChange::SkipVerification {
+            return refuse(
+                codes::api::WRONG_STATE,
+                format!(
+                    "it moves objects that were added to project {}; `omsnode project objects` decides about them",
+                    project.parent
+                ),
+            );
+        }
         let state = project.state();
         use ProjectState as S;
         let allowed: &[S] = match c.change() {
@@ -73,15 +83,17 @@ impl MetaState {
                 return refuse(codes::api::INVALID_ARGUMENT, "the change is not named");
             }
             ProjectChange::Start => &[S::Init],
-            ProjectChange::Pause => &[S::Running],
+            ProjectChange::Pause => &[S::Running, S::RunningModifying, S::RunningMerging],
             ProjectChange::Resume => &[S::Suspend, S::Failed],
             ProjectChange::Release if c.force => &[S::Suspend, S::Failed, S::Finished, S::Releasing],
             ProjectChange::Release => &[S::Suspend, S::Failed, S::Finished],
             ProjectChange::Verify => &[S::Running, S::Finished],
-            ProjectChange::SkipVerification => &[S::Running, S::Failed],
+            ProjectChange::SkipVerification => &[S::Running, S::RunningModifying, S::Failed],
             ProjectChange::Label => &[
                 S::Init,
                 S::Running,
+                S::RunningModifying,
+                S::RunningMerging,
                 S::Suspend,
                 S::Failed,
                 S::Finished,
@@ -105,49 +117,9 @@ impl MetaState {
                 project.set_state(S::Running);
                 project.started_at_ms = now;
             }
-            ProjectChange::Pause => {
-                project.set_state(S::Suspend);
-                for component in &mut record.components {
-                    // The Store goes on: what it misses while the project rests might be gone later.
-                    if component.kind != ComponentKind::Store.as_str() && component.desired() == Desired::Run
-                    {
-                        component.set_desired(Desired::Stop);
-                    }
-                }
-            }
-            ProjectChange::Resume => {
-                let not_empty = project
-                    .error
-                    .as_ref()
-                    .is_some_and(|e| e.code == codes::import::DESTINATION_NOT_EMPTY.as_str());
-                record.existing_rows_accepted |= not_empty;
-                project.set_state(S::Running);
-                project.error = None;
-                for step in project
-                    .steps
-                    .iter_mut()
-                    .filter(|s| s.state() == StepState::Failed)
-                {
-                    step.set_state(StepState::Running);
-                    step.error = None;
-                    step.finished_at_ms = 0;
-                }
-                for component in &mut record.components {
-                    if component.state() == ComponentState::Failed {
-                        // Stopped first: the controller then assigns it under a new epoch.
-                        component.set_state(ComponentState::Stopped);
-                        component.set_desired(Desired::Stop);
-                        component.error = None;
-                    }
-                }
-            }
-            ProjectChange::Release => {
-                project.set_state(S::Releasing);
-                record.release_forced = c.force;
-                for component in &mut record.components {
-                    component.set_desired(Desired::Remove);
-                }
-            }
+            ProjectChange::Pause => suspend(record),
+            ProjectChange::Resume => resume(record),
+            ProjectChange::Release => release(record, c.force),
             ProjectChange::Verify => {
                 if let Some(refusal) = restart_verification(project, now) {
                     return refusal;
@@ -189,7 +161,7 @@ impl MetaState {
                 step.finished_at_ms = now;
                 step.summary = "skipped by the user".to_owned();
                 project.error = None;
-                project.set_state(S::Running);
+                project.set_state(running_state(project));
                 for component in &mut record.components {
                     if component.kind == ComponentKind::FullVerification.as_str() {
                         component.set_desired(Desired::Stop);
@@ -221,13 +193,26 @@ impl MetaState {
                 spec.labels = labels;
             }
         }
-        touch(project, now)
+        bump(record, now)?;
+        self.follow_parent(now, &c.id, c.change(), c.force);
+        self.note_sub_project(now, &c.id);
+        match self.project_mut(&c.id).and_then(|r| r.public.as_ref()) {
+            Some(project) => Ok(project.version),
+            None => refuse(codes::api::INTERNAL, "the project is gone"),
+        }
     }
 
     pub(crate) fn delete_project(&mut self, id: &str) -> Outcome {
         let Some(record) = self.projects.get(id) else {
             return refuse(codes::api::NOT_FOUND, format!("project {id} does not exist"));
         };
+        let parent = record.public.as_ref().map_or("", |p| p.parent.as_str());
+        if self.adds_objects(parent, id) {
+            return refuse(
+                codes::api::WRONG_STATE,
+                format!("it moves objects that were added to project {parent}; abort or cancel that first"),
+            );
+        }
         let state = record
             .public
             .as_ref()
@@ -285,7 +270,74 @@ impl MetaState {
                 .and_then(|k| k.facts.as_ref())
                 .and_then(|f| f.verification);
         }
-        touch(project, now)
+        let version = touch(project, now);
+        self.note_sub_project(now, &c.project);
+        version
+    }
+}
+
+/// The state of a project that runs, by what becomes of its objects.
+pub(crate) fn running_state(project: &Project) -> ProjectState {
+    match project.changes.last() {
+        Some(c) if !is_under_way(c) => ProjectState::Running,
+        Some(c) if c.phase() == JoinPhase::Unspecified => ProjectState::RunningModifying,
+        Some(_) => ProjectState::RunningMerging,
+        None => ProjectState::Running,
+    }
+}
+
+/// To rest: RUNNING to SUSPEND.
+pub(crate) fn suspend(record: &mut ProjectRecord) {
+    if let Some(project) = record.public.as_mut() {
+        project.set_state(ProjectState::Suspend);
+    }
+    for component in &mut record.components {
+        // The Store goes on: what it misses while the project rests might be gone later.
+        if component.kind != ComponentKind::Store.as_str() && component.desired() == Desired::Run {
+            component.set_desired(Desired::Stop);
+        }
+    }
+}
+
+/// SUSPEND or FAILED to RUNNING.
+pub(crate) fn resume(record: &mut ProjectRecord) {
+    let Some(project) = record.public.as_mut() else {
+        return;
+    };
+    let not_empty = project
+        .error
+        .as_ref()
+        .is_some_and(|e| e.code == codes::import::DESTINATION_NOT_EMPTY.as_str());
+    record.existing_rows_accepted |= not_empty;
+    project.set_state(running_state(project));
+    project.error = None;
+    for step in project
+        .steps
+        .iter_mut()
+        .filter(|s| s.state() == StepState::Failed)
+    {
+        step.set_state(StepState::Running);
+        step.error = None;
+        step.finished_at_ms = 0;
+    }
+    for component in &mut record.components {
+        if component.state() == ComponentState::Failed {
+            // Stopped first: the controller then assigns it under a new epoch.
+            component.set_state(ComponentState::Stopped);
+            component.set_desired(Desired::Stop);
+            component.error = None;
+        }
+    }
+}
+
+/// To RELEASING.
+pub(crate) fn release(record: &mut ProjectRecord, force: bool) {
+    if let Some(project) = record.public.as_mut() {
+        project.set_state(ProjectState::Releasing);
+    }
+    record.release_forced = force;
+    for component in &mut record.components {
+        component.set_desired(Desired::Remove);
     }
 }
 

@@ -6,6 +6,7 @@ use oms_proto::meta::{
     Command, ComponentRecord, DataSourceRecord, NodeRecord, ProjectRecord, Refusal, Reply, State,
     TokenRecord, command::Body,
 };
+use oms_proto::v1::Template;
 use oms_types::{ComponentKind, ErrorCode, codes};
 use prost::Message as _;
 use thiserror::Error;
@@ -50,6 +51,7 @@ pub struct MetaState {
     pub(crate) tokens: Arc<BTreeMap<String, TokenRecord>>,
     pub(crate) last_node_id: u64,
     pub(crate) preferred_regions: Arc<[String]>,
+    pub(crate) templates: Arc<BTreeMap<String, Template>>,
 }
 
 impl MetaState {
@@ -92,6 +94,13 @@ impl MetaState {
             Some(Body::ChangeProject(c)) => self.change_project(now, c),
             Some(Body::DeleteProject(c)) => self.delete_project(&c.id),
             Some(Body::TuneProject(c)) => self.tune_project(now, c),
+            Some(Body::AddObjects(c)) => self.add_objects(now, c),
+            Some(Body::RemoveObjects(c)) => self.remove_objects(now, c),
+            Some(Body::DecideObjectChange(c)) => self.decide_object_change(now, c),
+            Some(Body::JoinObjects(c)) => self.join_objects(now, c),
+            Some(Body::SetProject(c)) => self.set_project(now, c),
+            Some(Body::PutTemplate(c)) => self.put_template(now, c.template.as_ref()),
+            Some(Body::DeleteTemplate(c)) => self.delete_template(&c.name),
             Some(Body::StepTransition(c)) => self.step_transition(now, c),
             Some(Body::AssignComponent(c)) => self.assign_component(now, c),
             Some(Body::ReportComponent(c)) => self.report_component(now, c),
@@ -129,6 +138,7 @@ impl MetaState {
             tokens: self.tokens().cloned().collect(),
             last_node_id: self.last_node_id,
             preferred_regions: self.preferred_regions.to_vec(),
+            templates: self.templates().cloned().collect(),
         }
         .encode_to_vec()
     }
@@ -162,6 +172,7 @@ impl MetaState {
             tokens: Arc::new(state.tokens.into_iter().map(|t| (token_id(&t), t)).collect()),
             last_node_id: state.last_node_id.max(highest),
             preferred_regions: state.preferred_regions.into(),
+            templates: Arc::new(state.templates.into_iter().map(|t| (t.name.clone(), t)).collect()),
         })
     }
 
@@ -219,6 +230,11 @@ impl MetaState {
     /// A token by id.
     pub fn token(&self, id: &str) -> Option<&TokenRecord> {
         self.tokens.get(id)
+    }
+
+    /// Templates by name.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        self.templates.values()
     }
 
     /// Where the leader should be, the best region first. Empty: anywhere.

@@ -35,6 +35,14 @@ pub fn steps_of(spec: &ProjectSpec) -> Vec<Step> {
         .collect()
 }
 
+/// Whether what comes after the step may begin.
+pub(crate) fn is_passed(state: StepState) -> bool {
+    matches!(
+        state,
+        StepState::Finished | StepState::Monitoring | StepState::Skipped
+    )
+}
+
 /// The component that does a step.
 pub fn component_of(step: StepKind) -> Option<ComponentKind> {
     match step {

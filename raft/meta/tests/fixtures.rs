@@ -70,6 +70,42 @@ fn data_source() -> DataSourceRecord {
     }
 }
 
+fn change() -> v1::ObjectChange {
+    v1::ObjectChange {
+        number: 1,
+        kind: v1::ObjectChangeKind::Add as i32,
+        state: v1::ObjectChangeState::Integrating as i32,
+        phase: v1::JoinPhase::Drain as i32,
+        sub_project: "p_2".into(),
+        objects: vec![v1::ChangedObject {
+            database: "a".into(),
+            table: "b".into(),
+            destination_database: "c".into(),
+            destination_table: "d".into(),
+            view: true,
+        }],
+        requested_at_ms: 1,
+        finished_at_ms: 2,
+        error: Some(error()),
+        position: "x".into(),
+    }
+}
+
+fn template() -> v1::Template {
+    v1::Template {
+        name: "t".into(),
+        spec: Some(v1::ProjectSpec {
+            full: Some(v1::FullOptions {
+                workers: 3,
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        updated_at_ms: 4,
+        version: 2,
+    }
+}
+
 fn verification() -> v1::VerificationResult {
     v1::VerificationResult {
         run: 1,
@@ -95,6 +131,7 @@ fn facts() -> ComponentFacts {
         summary: "s".into(),
         verification: Some(verification()),
         applied: "z".into(),
+        settled: String::new(),
     }
 }
 
@@ -204,6 +241,8 @@ fn project() -> ProjectRecord {
             version: 4,
             verification: Some(verification()),
             left_behind: vec!["the tables of omsnode_meta".into()],
+            parent: String::new(),
+            changes: Vec::new(),
         }),
         source_id: "e_1".into(),
         destination_id: "e_2".into(),
@@ -239,6 +278,9 @@ fn project() -> ProjectRecord {
             view: true,
         }],
         release_forced: true,
+        joined: Vec::new(),
+        settle: false,
+        settle_behind: String::new(),
     }
 }
 
@@ -413,6 +455,67 @@ fn commands() -> Vec<(&'static str, command::Body)> {
                 }),
             }),
         ),
+        (
+            "add_objects",
+            B::AddObjects(AddObjects {
+                project: "p_1".into(),
+                sub_project: Some(ProjectRecord {
+                    joined: vec![SnapshotPosition {
+                        table: Some(name("a", "b")),
+                        position: "x".into(),
+                    }],
+                    settle: true,
+                    settle_behind: "y".into(),
+                    public: Some(v1::Project {
+                        parent: "p_1".into(),
+                        changes: vec![change()],
+                        ..project().public.unwrap()
+                    }),
+                    ..project()
+                }),
+            }),
+        ),
+        (
+            "remove_objects",
+            B::RemoveObjects(RemoveObjects {
+                project: "p_1".into(),
+                objects: vec![name("a", "b")],
+            }),
+        ),
+        (
+            "decide_object_change",
+            B::DecideObjectChange(DecideObjectChange {
+                project: "p_1".into(),
+                decision: v1::ObjectChangeDecision::Abort as i32,
+            }),
+        ),
+        (
+            "join_objects",
+            B::JoinObjects(JoinObjects {
+                project: "p_1".into(),
+                expected_version: 9,
+                number: 3,
+            }),
+        ),
+        (
+            "set_project",
+            B::SetProject(SetProject {
+                id: "p_1".into(),
+                expected_version: 9,
+                spec: project().public.unwrap().spec,
+                restart: vec!["incr-sync".into()],
+            }),
+        ),
+        (
+            "put_template",
+            B::PutTemplate(PutTemplate {
+                template: Some(template()),
+            }),
+        ),
+        (
+            "delete_template",
+            B::DeleteTemplate(DeleteTemplate { name: "t".into() }),
+        ),
         ("raise_epochs", B::RaiseEpochs(RaiseEpochs { by: 1000 })),
         (
             "set_preferred_regions",
@@ -427,6 +530,13 @@ fn commands() -> Vec<(&'static str, command::Body)> {
 fn shape(name: &str) -> u32 {
     match name {
         "set_preferred_regions" | "tune_project" => 3,
+        "add_objects"
+        | "remove_objects"
+        | "decide_object_change"
+        | "join_objects"
+        | "set_project"
+        | "put_template"
+        | "delete_template" => 4,
         _ => 2,
     }
 }
@@ -470,7 +580,16 @@ fn a_snapshot_reads_as_it_was_written() {
         tokens: vec![token()],
         last_node_id: 7,
         preferred_regions: vec!["east".into(), "west".into()],
+        templates: Vec::new(),
     };
+    // With templates.
+    let newer = State {
+        templates: vec![template()],
+        ..state.clone()
+    };
+    let new = bytes("state", 4, &newer.encode_to_vec());
+    assert_eq!(MetaState::restore(&new).unwrap().snapshot(), new);
+    assert_eq!(State::decode(new.as_slice()).unwrap(), newer);
     // Before there were preferred regions.
     let older = State {
         preferred_regions: Vec::new(),

@@ -1,11 +1,12 @@
 //! What shows projects.
 
+use clap::Args;
 use oms_proto::v1::{
     GetProjectRequest, ListProjectsRequest, PrecheckItem, PrecheckStatus, Project, ProjectRequest,
     ProjectState, StepKind, StepState,
 };
 
-use super::{lifecycle::name_of, tune::full_of};
+use super::{lifecycle::name_of, state_parser, tune::full_of};
 use crate::{
     client::Context,
     error::CliError,
@@ -14,17 +15,42 @@ use crate::{
     watch::step_name,
 };
 
-pub(super) async fn list(
-    context: &Context,
-    labels: Vec<String>,
+/// Which projects are listed, and how.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ListArgs {
+    /// Only projects that carry this label; may be repeated
+    #[arg(long)]
+    label: Vec<String>,
+    /// Only projects in this state
+    #[arg(long, value_parser = state_parser(), ignore_case = true)]
     state: Option<ProjectState>,
+    /// Only names that contain this text
+    #[arg(long)]
     name: Option<String>,
-) -> Result<Exit, CliError> {
+    /// Also sub-projects, which move objects that were added
+    #[arg(long)]
+    sub_projects: bool,
+    /// The last changed first, instead of the last created
+    #[arg(long)]
+    by_change: bool,
+    /// So many at a time
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    page_size: u32,
+    /// Which page, from 1
+    #[arg(long, value_name = "N", requires = "page_size", default_value_t = 1)]
+    page: u32,
+}
+
+pub(super) async fn list(context: &Context, arguments: ListArgs) -> Result<Exit, CliError> {
     let mut client = context.projects().await?;
     let request = ListProjectsRequest {
-        name_contains: name.unwrap_or_default(),
-        labels,
-        state: state.unwrap_or_default() as i32,
+        name_contains: arguments.name.unwrap_or_default(),
+        labels: arguments.label,
+        state: arguments.state.unwrap_or_default() as i32,
+        with_sub_projects: arguments.sub_projects,
+        by_change: arguments.by_change,
+        page_size: arguments.page_size,
+        page: arguments.page,
     };
     let list = client
         .list_projects(request)
@@ -61,6 +87,10 @@ pub(super) async fn list(
             ]);
         }
         context.out.table(&table)?;
+        let shown = list.projects.len() as u64;
+        if shown < u64::from(list.total) {
+            context.out.note(&format!("{shown} of {} projects", list.total))?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -127,6 +157,18 @@ fn properties(project: &Project, human: &Human) -> Table {
     table.property("Name", name_of(project));
     table.property("Id", &project.id);
     table.property("State", project.state().name());
+    if !project.parent.is_empty() {
+        table.property("Adds objects to", &project.parent);
+    }
+    if let Some(change) = project.changes.last() {
+        let words = format!(
+            "{} of {}: {}",
+            change.kind().name(),
+            amount(change.objects.len() as u64, "object"),
+            change.state().name()
+        );
+        table.property("Last change", words);
+    }
     table.property("Source", &spec.source);
     table.property("Destination", &spec.destination);
     table.property("Labels", spec.labels.join(", "));

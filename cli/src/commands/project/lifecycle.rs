@@ -6,7 +6,7 @@ use oms_proto::v1::{
 };
 use oms_types::codes;
 
-use super::{Watching, inspect::precheck_table, spec_file::SpecFile};
+use super::{Watching, inspect::precheck_table, several::with_template, spec_file::SpecFile};
 use crate::{
     client::Context,
     confirm::confirm,
@@ -82,10 +82,14 @@ pub(super) async fn validate(context: &Context, file: &SpecFile, offline: bool) 
 pub(super) async fn create(
     context: &Context,
     file: &SpecFile,
+    template: Option<String>,
     start: bool,
     watching: &Watching,
 ) -> Result<Exit, CliError> {
-    let spec = file.read()?;
+    let mut spec = file.read()?;
+    if let Some(template) = template {
+        spec = with_template(context, spec, &template).await?;
+    }
     if !start && watching.wanted().is_some() {
         return Err(CliError::Usage(
             "--watch and --until need --start: a project that is not started does nothing".to_owned(),

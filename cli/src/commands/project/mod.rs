@@ -1,9 +1,11 @@
 //! `omsnode project`.
 
+mod changes;
 mod inspect;
 mod lifecycle;
 mod objects;
 mod preview;
+mod several;
 mod spec_file;
 mod tune;
 mod verify;
@@ -42,6 +44,9 @@ pub(crate) enum ProjectCommand {
     Create {
         #[command(flatten)]
         file: spec_file::SpecFile,
+        /// Take options that the file lacks from this template
+        #[arg(long, value_name = "NAME")]
+        template: Option<String>,
         /// Start it at once
         #[arg(long)]
         start: bool,
@@ -87,17 +92,7 @@ pub(crate) enum ProjectCommand {
     },
     /// List projects
     #[command(visible_alias = "ls")]
-    List {
-        /// Only projects that carry this label; may be repeated
-        #[arg(long)]
-        label: Vec<String>,
-        /// Only projects in this state
-        #[arg(long, value_parser = state_parser(), ignore_case = true)]
-        state: Option<ProjectState>,
-        /// Only names that contain this text
-        #[arg(long)]
-        name: Option<String>,
-    },
+    List(inspect::ListArgs),
     /// Show a project with its steps
     Show {
         /// Name or id
@@ -149,10 +144,14 @@ pub(crate) enum ProjectCommand {
         /// Name or id
         name: String,
     },
-    /// List the objects of the schema migration
+    /// List the objects of the schema migration; add and remove objects of a project that exists
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Objects {
+        #[command(subcommand)]
+        command: Option<changes::ObjectsCommand>,
         /// Name or id
-        name: String,
+        #[arg(required = true)]
+        name: Option<String>,
         /// Only objects in this state; may be repeated
         #[arg(long, value_parser = object_state_parser())]
         state: Vec<ObjectState>,
@@ -167,6 +166,24 @@ pub(crate) enum ProjectCommand {
     },
     /// Change limits and concurrency, also while the project runs: it goes on with the new ones at once
     Tune(tune::TuneArgs),
+    /// Change the name and options of a project that exists
+    Set(several::SetArgs),
+    /// Make a new project with the objects and options of another one, in whatever state that is
+    Copy {
+        /// Name or id
+        name: String,
+        /// Name of the new project
+        new_name: String,
+    },
+    /// Do one thing to several projects: those that it can be done to
+    Batch(several::BatchArgs),
+    /// Options to make projects of
+    Template {
+        #[command(subcommand)]
+        command: several::TemplateCommand,
+    },
+    /// List the labels and how many projects carry each
+    Labels,
     /// Add and remove labels
     Label {
         /// Name or id
@@ -224,9 +241,10 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::Export { name } => preview::export(context, name).await,
         C::Create {
             file,
+            template,
             start,
             watching,
-        } => lifecycle::create(context, &file, start, &watching).await,
+        } => lifecycle::create(context, &file, template, start, &watching).await,
         C::Start { name, watching } => lifecycle::start(context, name, &watching).await,
         C::Pause { name } => lifecycle::pause(context, name).await,
         C::Resume { name, watching } => lifecycle::resume(context, name, &watching).await,
@@ -234,7 +252,7 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::Delete { name } => lifecycle::delete(context, name).await,
         C::Label { name, add, remove } => lifecycle::label(context, name, add, remove).await,
         C::Tune(arguments) => tune::tune(context, arguments).await,
-        C::List { label, state, name } => inspect::list(context, label, state, name).await,
+        C::List(arguments) => inspect::list(context, arguments).await,
         C::Show { name } => inspect::show(context, name).await,
         C::Prechecks { name } => inspect::prechecks(context, name).await,
         C::Watch { name, follow } => watch::follow(context, &name, 0, &follow).await,
@@ -248,10 +266,20 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::VerifiedTables { name } => verify::tables(context, name).await,
         C::Diff(arguments) => verify::diff(context, arguments).await,
         C::Objects {
+            command: Some(command),
+            ..
+        } => changes::run(context, command).await,
+        C::Objects {
+            command: None,
             name,
             state,
             statements,
-        } => objects::list(context, name, &state, statements).await,
+        } => objects::list(context, name.unwrap_or_default(), &state, statements).await,
+        C::Set(arguments) => several::set(context, arguments).await,
+        C::Copy { name, new_name } => several::copy(context, name, new_name).await,
+        C::Batch(arguments) => several::batch(context, arguments).await,
+        C::Template { command } => several::template(context, command).await,
+        C::Labels => several::labels(context).await,
         C::Object { command } => objects::decide(context, command).await,
     }
 }

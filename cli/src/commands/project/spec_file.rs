@@ -49,6 +49,12 @@ impl SpecFile {
     }
 }
 
+/// Reads a spec file without a list of objects beside it.
+pub(super) fn read(file: &Path) -> Result<ProjectSpec, CliError> {
+    let (bytes, name) = bytes(file)?;
+    Ok(parse_spec(&bytes, &name)?)
+}
+
 fn bytes(file: &Path) -> Result<(Vec<u8>, String), CliError> {
     let mut bytes = Vec::new();
     if file == Path::new("-") {

@@ -53,7 +53,11 @@ impl Projects {
         let state = self.0.metadata.latest().await?;
         let record = find(&state, name)?;
         let project = public(record)?;
-        if project.state() != ProjectState::Running {
+        let runs = matches!(
+            project.state(),
+            ProjectState::Running | ProjectState::RunningModifying | ProjectState::RunningMerging
+        );
+        if !runs {
             return Err(Failure::new(
                 codes::api::WRONG_STATE,
                 format!(

@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
         let Some(project) = record
             .public
             .as_ref()
-            .filter(|p| p.state() == ProjectState::Running)
+            .filter(|p| matches!(p.state(), ProjectState::Running | ProjectState::RunningModifying))
         else {
             return Vec::new();
         };

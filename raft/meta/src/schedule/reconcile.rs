@@ -1,16 +1,18 @@
 //! From what is to what should be.
 
 use oms_proto::{
-    meta::{ComponentRecord, Desired, ProjectRecord, StepTransition, command::Body},
+    meta::{ComponentRecord, DeleteProject, Desired, ProjectRecord, StepTransition, command::Body},
     v1::{ComponentState, ErrorInfo, Project, ProjectState, StepKind, StepState},
 };
 use oms_types::ComponentKind;
 
 use crate::{
     MetaCommand,
+    changes::next_join,
     component::is_live,
     component_of,
     schedule::placement::{Plan, Why},
+    steps::is_passed,
 };
 
 impl Plan<'_> {
@@ -21,7 +23,9 @@ impl Plan<'_> {
     pub(super) fn next_move(&mut self, record: &ProjectRecord) -> Option<MetaCommand> {
         let project = record.public.as_ref()?;
         match project.state() {
-            ProjectState::Running => running(self, record, project),
+            ProjectState::Running | ProjectState::RunningModifying | ProjectState::RunningMerging => {
+                next_join(self.state, record, project).or_else(|| running(self, record, project))
+            }
             ProjectState::Suspend => long_running(self, record, project, true),
             ProjectState::Releasing => record
                 .components
@@ -29,6 +33,12 @@ impl Plan<'_> {
                 // What was never assigned has left nothing anywhere.
                 .all(|c| c.removed || c.epoch == 0)
                 .then(|| project_to(project, ProjectState::Released, None)),
+            // A sub-project is of no use to anybody once it is released.
+            ProjectState::Released if !project.parent.is_empty() => {
+                Some(Body::DeleteProject(DeleteProject {
+                    id: project.id.clone(),
+                }))
+            }
             ProjectState::Unspecified
             | ProjectState::Init
             | ProjectState::Failed
@@ -93,15 +103,10 @@ fn running(plan: &mut Plan<'_>, record: &ProjectRecord, project: &Project) -> Op
     if let Some(command) = long_running(plan, record, project, false) {
         return Some(command);
     }
-    let passed = |s: StepState| {
-        matches!(
-            s,
-            StepState::Finished | StepState::Monitoring | StepState::Skipped
-        )
-    };
-    let Some(step) = project.steps.iter().find(|s| !passed(s.state())) else {
+    let Some(step) = project.steps.iter().find(|s| !is_passed(s.state())) else {
         let endless = project.steps.iter().any(|s| s.state() == StepState::Monitoring);
-        return (!endless).then(|| project_to(project, ProjectState::Finished, None));
+        let changes = project.state() != ProjectState::Running;
+        return (!endless && !changes).then(|| project_to(project, ProjectState::Finished, None));
     };
     let kind = step.kind();
     if matches!(step.state(), StepState::Init | StepState::Failed) {

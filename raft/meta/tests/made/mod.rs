@@ -202,6 +202,18 @@ impl Cluster {
         panic!("it does not settle: {:#?}", self.plan());
     }
 
+    /// Scheduler and owners take turns until it is so.
+    pub(crate) fn settle_until(&mut self, so: impl Fn(&Self) -> bool) {
+        for _ in 0..400 {
+            if so(self) {
+                return;
+            }
+            self.round();
+            self.owners();
+        }
+        panic!("it never was so");
+    }
+
     pub(crate) fn component(&self, id: &str) -> ComponentRecord {
         let (project, kind) = id.rsplit_once('.').unwrap();
         let kind: ComponentKind = kind.parse().unwrap();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::ensure;
 use oms_cluster_tests::{Auditor, Bank, BankOptions, Deployment, DeploymentOptions, OmsNode, Place};
 use oms_proto::error_of;
-use oms_proto::v1::{ProjectState, SetPreferredRegionsRequest};
+use oms_proto::v1::{ProjectSpec, ProjectState, PutTemplateRequest};
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The feature level that the newest setting needs.
-const LEVEL: u32 = 3;
+const LEVEL: u32 = 4;
 /// No row may be waited for longer while nodes are restarted in good order.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -91,24 +91,30 @@ async fn nodes_are_restarted_one_after_the_other() {
 
 /// What a node says to a setting of the newest feature level: done, or a code with words.
 async fn newest_setting(d: &Deployment, through: u8) -> Result<(), (String, String)> {
-    let request = SetPreferredRegionsRequest {
-        regions: vec!["default".into()],
+    let request = PutTemplateRequest {
+        name: "newest".into(),
+        spec: Some(ProjectSpec::default()),
+        ..Default::default()
     };
-    let mut client = d.cluster.node(through).nodes().await.unwrap();
-    match client.set_preferred_regions(request).await {
+    let mut client = d.cluster.node(through).projects().await.unwrap();
+    match client.put_template(request).await {
         Ok(_) => Ok(()),
         Err(status) => Err((error_of(&status).code, status.message().to_owned())),
     }
 }
 
 /// While an old node is there, nothing that it would not understand is let in, whoever is asked, and everything else is.
-async fn mixed(d: &Deployment, bank: &Bank, new: u8, old: u8, when: &str) {
+async fn mixed(d: &Deployment, bank: &Bank, (new, old): (u8, u8), level: u32, when: &str) {
     let (code, words) = newest_setting(d, new).await.unwrap_err();
     assert_eq!(code, "OMS-CLUSTER-0020", "{when}: {words}");
     let id = d.cluster.id_of(old, new).await.unwrap();
     assert!(words.contains(&format!("node {id} ")), "{when}: {words}");
     assert!(newest_setting(d, old).await.is_err(), "{when}");
-    assert_eq!(d.cluster.cluster(new).await.unwrap().feature_level, 2, "{when}");
+    assert_eq!(
+        d.cluster.cluster(new).await.unwrap().feature_level,
+        level,
+        "{when}"
+    );
     // Changes through either reach both.
     for through in [new, old] {
         d.cluster.token(through, 0, 1).await.unwrap();
@@ -148,7 +154,7 @@ async fn an_older_version_is_upgraded_node_by_node() {
         d.cluster.node_mut(*number).set_binary(&new);
         restart(&mut d, &bank, *number, "upgraded").await;
         if d.cluster.leader(*number).await.unwrap() == leader {
-            mixed(&d, &bank, *number, leader, "an old leader").await;
+            mixed(&d, &bank, (*number, leader), level, "an old leader").await;
         }
     }
     // The old one restarts as it is: a new one leads it.
@@ -160,7 +166,7 @@ async fn an_older_version_is_upgraded_node_by_node() {
         Ok(())
     });
     led.await.unwrap();
-    mixed(&d, &bank, followers[0], leader, "a new leader").await;
+    mixed(&d, &bank, (followers[0], leader), level, "a new leader").await;
 
     d.cluster.node_mut(leader).set_binary(&new);
     restart(&mut d, &bank, leader, "upgraded").await;

@@ -306,9 +306,9 @@ impl project_service_server::ProjectService for Fake {
         &self,
         _: Request<ListProjectsRequest>,
     ) -> Result<Response<ListProjectsResponse>, Status> {
-        Ok(Response::new(ListProjectsResponse {
-            projects: self.called("list").projects.clone(),
-        }))
+        let projects = self.called("list").projects.clone();
+        let total = projects.len() as u32;
+        Ok(Response::new(ListProjectsResponse { projects, total }))
     }
     async fn start_project(&self, r: Request<ProjectRequest>) -> Result<Response<Project>, Status> {
         self.change("start", &r.into_inner().project, ProjectState::Running)
@@ -347,6 +347,106 @@ impl project_service_server::ProjectService for Fake {
         full.max_rows_per_second = tuning.max_rows_per_second.unwrap_or(full.max_rows_per_second);
         full.workers = tuning.workers.unwrap_or(full.workers);
         Ok(Response::new(project.clone()))
+    }
+    async fn add_objects(&self, r: Request<AddObjectsRequest>) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        let names: Vec<String> = r
+            .databases
+            .iter()
+            .flat_map(|d| {
+                let tables = d.tables.iter();
+                tables.map(move |t| format!("{}|{}|{}", d.name, t.name, t.rename_to))
+            })
+            .collect();
+        let call = format!("add {}", names.join(" "));
+        self.change(&call, &r.project, ProjectState::RunningModifying)
+    }
+    async fn remove_objects(&self, r: Request<RemoveObjectsRequest>) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        let names: Vec<String> = r
+            .objects
+            .iter()
+            .map(|o| format!("{}|{}", o.database, o.table))
+            .collect();
+        let call = format!("remove {}", names.join(" "));
+        self.change(&call, &r.project, ProjectState::Running)
+    }
+    async fn decide_object_change(
+        &self,
+        r: Request<DecideObjectChangeRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        self.change(r.decision().name(), &r.project, ProjectState::Running)
+    }
+    async fn set_project(
+        &self,
+        r: Request<SetProjectRequest>,
+    ) -> Result<Response<SetProjectResponse>, Status> {
+        let r = r.into_inner();
+        let settings = r.settings.iter().map(|s| format!("{}={}", s.key, s.value));
+        let call = format!("set {} {}", settings.collect::<Vec<_>>().join(" "), r.dry_run);
+        let mut script = self.called(call);
+        let project = Some(find(&mut script.projects, &r.project)?.clone());
+        let changes = r.settings.into_iter().map(|s| SettingChange {
+            key: s.key,
+            after: s.value,
+            effect: "at once".into(),
+            ..Default::default()
+        });
+        let changes = changes.collect();
+        Ok(Response::new(SetProjectResponse { project, changes }))
+    }
+    async fn copy_project(&self, r: Request<CopyProjectRequest>) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        self.change(&format!("copy {}", r.name), &r.project, ProjectState::Init)
+    }
+    async fn batch_projects(
+        &self,
+        r: Request<BatchProjectsRequest>,
+    ) -> Result<Response<BatchProjectsResponse>, Status> {
+        let r = r.into_inner();
+        let script = self.called(format!("batch {} {}", r.operation().name(), r.dry_run));
+        let results = script.projects.iter().map(|p| BatchResult {
+            id: p.id.clone(),
+            eligible: true,
+            done: !r.dry_run,
+            ..Default::default()
+        });
+        let results = results.collect();
+        Ok(Response::new(BatchProjectsResponse { results }))
+    }
+    async fn list_labels(
+        &self,
+        _: Request<ListLabelsRequest>,
+    ) -> Result<Response<ListLabelsResponse>, Status> {
+        drop(self.called("labels"));
+        let labels = vec![Label {
+            name: "l1".into(),
+            projects: 2,
+        }];
+        Ok(Response::new(ListLabelsResponse { labels }))
+    }
+    async fn put_template(&self, r: Request<PutTemplateRequest>) -> Result<Response<Template>, Status> {
+        let r = r.into_inner();
+        drop(self.called(format!("put-template {} {}", r.name, r.project)));
+        Ok(Response::new(Template {
+            name: r.name,
+            ..Default::default()
+        }))
+    }
+    async fn list_templates(
+        &self,
+        _: Request<ListTemplatesRequest>,
+    ) -> Result<Response<ListTemplatesResponse>, Status> {
+        drop(self.called("templates"));
+        Ok(Response::new(ListTemplatesResponse::default()))
+    }
+    async fn delete_template(
+        &self,
+        r: Request<DeleteTemplateRequest>,
+    ) -> Result<Response<DeleteTemplateResponse>, Status> {
+        drop(self.called(format!("delete-template {}", r.into_inner().name)));
+        Ok(Response::new(DeleteTemplateResponse {}))
     }
     type WatchProjectStream = Streaming<ProjectSnapshot>;
     async fn watch_project(

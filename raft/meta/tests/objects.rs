@@ -600,7 +600,8 @@ impl World {
                 (Desired::Run, ComponentState::Assigned | ComponentState::Running)
                     if k.kind == "incr-sync" =>
                 {
-                    if !self.owners.iter().any(here) {
+                    let works = self.owners.iter().any(here);
+                    if !works {
                         self.owners.push(Owner::of(&record, &k));
                         self.report(&id, &k, ComponentState::Running, none());
                     }

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["oms-core", "oms-proto", "oms-kv", "oms-config", "oms-telemetry"],
     &["oms-changelog", "oms-schema", "oms-meta", "oms-codec"],
     &["oms-apply", "oms-verify"],
-    &["oms-mysql", "oms-raft"],
+    &["oms-mysql", "oms-kafka", "oms-raft"],
     &["oms-oceanbase", "oms-actors"],
     &["oms-node"],
     &["oms-cli"],
@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("openraft", "oms-raft"),
     ("sled", "oms-kv"),
     ("ractor", "oms-actors"),
+    ("rdkafka", "oms-kafka"),
 ];
 
 fn metadata() -> Value {
@@ -76,7 +77,7 @@ fn replicas_and_workers_meet_only_in_the_node() {
     assert!(
         !all["oms-actors"]
             .iter()
-            .any(|d| d == "oms-raft" || d == "oms-mysql" || d == "oms-oceanbase")
+            .any(|d| ["oms-raft", "oms-mysql", "oms-oceanbase", "oms-kafka"].contains(&d.as_str()))
     );
     assert!(!all["oms-raft"].contains("oms-actors"));
 }

@@ -10,4 +10,13 @@ area! {
     KEY_ABSENT = "OMS-MESSAGE-0003", StopAndAsk, "the log does not carry a column of the message key",
         "The source writes partial row images, and the columns that choose the partition are not among what it writes.",
         "Set `binlog_row_image=FULL` at the source, or choose the columns of the primary key.";
+    TOPIC_MISSING = "OMS-MESSAGE-0004", StopAndAsk, "a topic or partition is missing",
+        "The topic does not exist at the destination, or has fewer partitions than the message needs.",
+        "Create the topic, or let the project create it, then resume.";
+    TOO_LARGE = "OMS-MESSAGE-0005", StopAndAsk, "a message is larger than the destination takes",
+        "The brokers' or the topic's bound on the size of a message is lower than the row needs.",
+        "Raise `max.message.bytes` of the topic, or leave out large columns, then resume.";
+    BROKER_REFUSED = "OMS-MESSAGE-0006", StopAndAsk, "the brokers refuse a topic's settings or ours",
+        "Number of partitions or copies, a topic's setting or a setting of the connection is not acceptable.",
+        "The message holds the brokers' words. Correct the setting that it names.";
 }

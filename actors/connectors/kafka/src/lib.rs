@@ -1,0 +1,13 @@
+//! Kafka as destination of messages.
+//!
+//! [`KafkaSettings`] say where and as whom. With the feature `client` (librdkafka, which is C) [`KafkaSink`] writes: exactly
+//! once for consumers that read committed messages, in order per partition. The argument is on the page
+//! `node/docs/kafka-delivery.md`.
+
+#[cfg(feature = "client")]
+mod client;
+mod settings;
+
+#[cfg(feature = "client")]
+pub use client::KafkaSink;
+pub use settings::{KafkaSettings, Mechanism, Sasl, Tls};

@@ -87,8 +87,9 @@ impl VoterPolicy {
     /// There should be one voter for fewer than three nodes that may vote, three for three or four, five for more,
     /// spread over regions and zones as evenly as can be, witnesses first. A change that was begun and not finished is
     /// finished before anything else. Nothing changes while the leader does not
-    /// know about a voter, while the present voters have no majority, or when the new ones would have none. At most
-    /// one change must be under way at a time: call again when it is done.
+    /// know about a voter, while the present voters have no majority, or when the new ones would have none. Of several
+    /// voters none but the leader is made the only one: another leads first. At most one change must be under way at a
+    /// time: call again when it is done.
     pub fn change(&self, state: &MetaState, view: &ClusterView, members: &Members) -> Option<VoterChange> {
         let removed = |id: &&u64| state.node(**id).is_none_or(is_removed);
         let unknown = |id: &u64| view.liveness(*id) == Liveness::Unknown;
@@ -121,7 +122,10 @@ impl VoterPolicy {
         let now = self.worth(state, view, &members.voters, target);
         let better =
             !chosen.is_empty() && self.worth(state, view, &chosen, target) > now && has_majority(&chosen);
-        if better {
+        // Another one may have been lost a moment ago, and nobody has noticed: the others could go on without it, but not
+        // once a change has begun that nothing but its vote completes. That the leader is there is certain.
+        let alone = chosen.len() == 1 && members.voters.len() > 1 && !chosen.contains(&view.me);
+        if better && !alone {
             let because = self.because(state, view, members, &chosen);
             return Some(VoterChange::Voters {
                 voters: chosen,

@@ -138,6 +138,21 @@ fn drained_and_removed_nodes_lose_their_vote_and_removed_ones_their_place() {
     assert_eq!(voters(&c, &members(&[1], &[])), None);
 }
 
+/// It could have been lost since it was last heard; the leader was not.
+#[test]
+fn of_several_voters_only_the_leader_is_made_the_only_one() {
+    let mut c = cluster(&["r", "r", "r"]);
+    c.remove_node(1);
+    let all = members(&[1, 2, 3], &[]);
+    assert_eq!(c.view.me, 1);
+    assert_eq!(voters(&c, &all), None, "the removed leader hands over first");
+    c.view.me = 3;
+    assert_eq!(voters(&c, &all), Some(vec![3]));
+    // Who votes alone cannot hand over.
+    c.view.me = 1;
+    assert_eq!(voters(&c, &members(&[1], &[2, 3])), Some(vec![2]));
+}
+
 #[test]
 fn a_witness_votes_first_and_nothing_is_done_in_the_dark() {
     let mut c = cluster(&["a", "a", "a"]);

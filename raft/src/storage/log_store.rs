@@ -14,10 +14,17 @@ use super::spaces::{COMMITTED, LogSpace, MarkSpace, PURGED, VoteSpace};
 use crate::config::RaftConfig;
 use crate::types::{Entry, LogId, StorageError, StorageIOError, TypeConfig, Vote};
 
+/// Entries that one batch of a purge removes.
+const PURGE_PART: usize = 64;
+
 /// openraft's log over an engine. Clones share the engine and serve as readers.
 ///
 /// Votes and entries are durable before openraft hears that they are; so are truncations. The purge and
 /// committed marks are buffered: losing them costs work after a restart, never data.
+///
+/// A purge goes in parts, each with the mark of where it ended, so that after every part the log begins where the mark
+/// says. One batch over thousands of entries would be as right, but the engine keeps each page that the batch
+/// replaces until the batch is over: many megabytes that stay with the process.
 #[derive(Clone)]
 pub(crate) struct LogStore {
     engine: Arc<dyn KvEngine>,
@@ -208,13 +215,28 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        let mut batch = WriteBatch::new();
-        batch
-            .put::<MarkSpace>(&PURGED, &log_id)
-            .delete_range::<LogSpace>(..=log_id.index);
         self.run(
             |e| StorageIOError::write_logs(&e),
-            move |engine| engine.write(&batch, Durability::Buffered),
+            move |engine| {
+                loop {
+                    let part =
+                        engine.read_range::<LogSpace>(..=log_id.index, ScanLimit::records(PURGE_PART))?;
+                    let whole = part.len() < PURGE_PART;
+                    let end = match part.last() {
+                        Some((_, entry)) if !whole => entry.log_id,
+                        _ => log_id,
+                    };
+                    let mut batch = WriteBatch::new();
+                    batch.put::<MarkSpace>(&PURGED, &end);
+                    for (index, _) in &part {
+                        batch.delete::<LogSpace>(index);
+                    }
+                    engine.write(&batch, Durability::Buffered)?;
+                    if whole {
+                        return Ok(());
+                    }
+                }
+            },
         )
         .await?;
         self.last.0.fetch_max(log_id.index, Ordering::SeqCst);

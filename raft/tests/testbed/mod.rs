@@ -1,5 +1,7 @@
 //! Nodes in one process that talk over real sockets on loopback.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod slots;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
+
+pub(crate) use slots::Slots;
 
 /// Remembers every command in order; replies with how many it has.
 #[derive(Default)]

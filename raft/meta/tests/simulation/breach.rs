@@ -21,7 +21,8 @@ pub(crate) enum Breach {
     DrainBeforeFound,
     /// A run of verification goes on with the journal of an earlier one.
     FormerJournal,
-    /// Voters change in one step, without a time in which both sets must agree.
+    /// Voters change in one step, without a time in which both sets must agree, and another than the leader may be the only
+    /// one afterwards.
     OneStep,
     /// Voters are chosen as if everybody was there.
     BlindVoters,

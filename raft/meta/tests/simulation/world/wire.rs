@@ -120,6 +120,13 @@ impl World {
                     .node(id)
                     .is_some_and(|n| n.state() != NodeState::Removed);
                 let heard = known || self.breach != Some(Breach::EarlyEnd) && self.may_vote(to, id);
+                // Who holds a lease of this leader has answered it: over slow links its rounds get through by chance alone.
+                let tick = self.tick;
+                if let Some(leading) = self.nodes[to].leading.as_mut()
+                    && leased
+                {
+                    leading.answered.insert(id, tick);
+                }
                 let granted = if heard {
                     self.nodes[to].hear(id, leased || !known, troubles)
                 } else {

@@ -119,13 +119,11 @@ impl VoterPolicy {
             _ => 5,
         };
         let chosen = self.choose(state, view, members, target);
+        let chosen = self.safely(state, view, members, chosen);
         let now = self.worth(state, view, &members.voters, target);
         let better =
             !chosen.is_empty() && self.worth(state, view, &chosen, target) > now && has_majority(&chosen);
-        // Another one may have been lost a moment ago, and nobody has noticed: the others could go on without it, but not
-        // once a change has begun that nothing but its vote completes. That the leader is there is certain.
-        let alone = chosen.len() == 1 && members.voters.len() > 1 && !chosen.contains(&view.me);
-        if better && !alone {
+        if better {
             let because = self.because(state, view, members, &chosen);
             return Some(VoterChange::Voters {
                 voters: chosen,
@@ -134,6 +132,32 @@ impl VoterPolicy {
         }
         let node = members.learners.iter().find(removed).copied()?;
         Some(VoterChange::Forget { node })
+    }
+
+    /// Of several voters none but the leader becomes the only one. Another may have been lost a moment ago, and nobody has noticed:
+    /// the rest could go on without it, but not once a change has begun that only its vote completes. That the leader is there is
+    /// certain. One that is to go hands over first: an empty set as long as a voter is there that may lead in its place.
+    fn safely(
+        &self,
+        state: &MetaState,
+        view: &ClusterView,
+        members: &Members,
+        chosen: BTreeSet<u64>,
+    ) -> BTreeSet<u64> {
+        if chosen.len() != 1 || members.voters.len() == 1 || chosen.contains(&view.me) {
+            return chosen;
+        }
+        let own = state.node(view.me);
+        let better = |node: &NodeRecord| {
+            may_vote(node)
+                && view.is_alive(node.id)
+                && own.is_none_or(|own| !may_vote(own) || is_leaving(own) && !is_leaving(node))
+        };
+        let mut others = members.voters.iter().filter(|id| **id != view.me);
+        match others.any(|id| state.node(*id).is_some_and(better)) {
+            true => BTreeSet::new(),
+            false => chosen,
+        }
     }
 
     fn long_lost(&self, view: &ClusterView, id: u64) -> bool {

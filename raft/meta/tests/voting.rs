@@ -148,6 +148,19 @@ fn of_several_voters_only_the_leader_is_made_the_only_one() {
     assert_eq!(voters(&c, &all), None, "the removed leader hands over first");
     c.view.me = 3;
     assert_eq!(voters(&c, &all), Some(vec![3]));
+    // So does one that is drained; ...
+    let mut drained = cluster(&["r", "r", "r"]);
+    drained.change_node(1, NodeState::Draining);
+    drained.remove_node(3);
+    assert_eq!(voters(&drained, &all), None);
+    drained.view.me = 2;
+    assert_eq!(voters(&drained, &all), Some(vec![2]));
+    // ... and nothing is waited for when no voter could lead in its place.
+    let mut last = cluster(&["r", "r", "r", "r"]);
+    for id in [1, 2, 3] {
+        last.remove_node(id);
+    }
+    assert_eq!(voters(&last, &members(&[1, 2, 3], &[4])), Some(vec![4]));
     // Who votes alone cannot hand over.
     c.view.me = 1;
     assert_eq!(voters(&c, &members(&[1], &[2, 3])), Some(vec![2]));

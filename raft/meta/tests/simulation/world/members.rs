@@ -19,6 +19,8 @@ const LATE: u64 = 20;
 const AWAY: u64 = 100;
 /// Who handed over does not stand for election for so many ticks: the others are sooner.
 const HANDED_OVER: u64 = 30;
+/// Whom it handed over to stands as soon as nobody refuses another leader any more.
+const STANDS: u64 = 6;
 
 impl World {
     /// One step towards the members that there should be, if a leader is not busy with the last one.
@@ -101,21 +103,37 @@ impl World {
         }
     }
 
-    /// A leader that is to go, while others vote, hands over before its vote goes; sooner or later that works.
+    /// A leader that is to go hands over to a voter that is better and there, sooner or later.
     fn resigns(&mut self, l: usize, state: &MetaState, config: &Config) -> bool {
-        let id = self.nodes[l].id;
-        let goes = state
-            .node(id)
-            .is_some_and(|n| matches!(n.state(), NodeState::Removed | NodeState::Draining));
-        let others = config.sets.last().is_some_and(|s| s.len() > 1);
-        if !goes || !others || self.breach == Some(Breach::OneStep) || !self.random.percent(20) {
+        if self.breach == Some(Breach::OneStep) {
             return false;
         }
-        let node = &mut self.nodes[l];
-        node.leading = None;
-        node.leader = None;
-        node.heard_at = self.tick;
-        node.patience = HANDED_OVER;
+        let rank = |id: u64| match state.node(id).map(|n| n.state()) {
+            Some(NodeState::Active) => 0,
+            Some(NodeState::Cordoned) => 1,
+            Some(NodeState::Draining) => 2,
+            _ => 3,
+        };
+        let (own, tick) = (rank(self.nodes[l].id), self.tick);
+        let answered = self.nodes[l].leading.as_ref().map(|l| l.answered.clone());
+        let there = |id: u64| {
+            answered
+                .as_ref()
+                .is_some_and(|a| a.get(&id).is_some_and(|at| at + 5 > tick))
+        };
+        let better = |id: &&u64| own >= 2 && rank(**id) < own && there(**id);
+        let next = config.sets.last().and_then(|s| s.iter().find(better));
+        let Some(next) = next.and_then(|id| self.place_of(*id)) else {
+            return false;
+        };
+        if !self.random.percent(20) {
+            return false;
+        }
+        let leader = &mut self.nodes[l];
+        (leader.leading, leader.leader) = (None, None);
+        (leader.heard_at, leader.patience) = (tick, HANDED_OVER);
+        let next = &mut self.nodes[next];
+        (next.heard_at, next.patience) = (tick, STANDS);
         true
     }
 

@@ -1,0 +1,280 @@
+//! What runs where: operators move, freeze, limit and take nodes out; a newcomer gets its share by itself.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+use oms_cluster_tests::{Auditor, BankOptions, Deployment, DeploymentOptions, Place};
+use oms_proto::v1::{Component, ComponentState, NodeHealth, NodeState, StepProgress};
+use tokio::time::{Instant, sleep};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a component stays with a node before a move that could wait.
+const RESIDENCE_MS: i64 = 60_000;
+/// A node whose processors are used this much is given nothing for balance alone (with some distance to the limit of 85).
+const BUSY_PERCENT: u32 = 80;
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_millis() as i64
+}
+
+/// Runs the command line against a node; what it printed.
+fn oms(d: &Deployment, asked: u8, line: &str) -> anyhow::Result<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    d.cluster.node(asked).client(&words)
+}
+
+/// Waits until a component is on a node.
+async fn on(d: &Deployment, asked: u8, kind: &str, number: u8) -> Component {
+    let cluster = &d.cluster;
+    let what = format!("{kind} on node {number}");
+    let there = cluster.wait(&what, async || {
+        let (owner, component) = cluster.owner(asked, kind).await?;
+        ensure!(owner == number, "{component:?}");
+        Ok(component)
+    });
+    there.await.unwrap()
+}
+
+/// Waits until a node's loss is known.
+async fn down(d: &Deployment, asked: u8, id: u64) {
+    let cluster = &d.cluster;
+    let what = format!("node {id} down");
+    let down = cluster.wait(&what, async || {
+        let nodes = cluster.nodes(asked).await?;
+        let node = nodes.iter().find(|n| n.id == id).context("it is gone")?;
+        ensure!(node.health() == NodeHealth::Down, "{node:?}");
+        Ok(())
+    });
+    down.await.unwrap();
+}
+
+/// What a node tells about a component, once it tells something that `enough` accepts.
+async fn progress(
+    d: &Deployment,
+    asked: u8,
+    kind: &str,
+    enough: impl Fn(&StepProgress) -> bool,
+) -> StepProgress {
+    let cluster = &d.cluster;
+    let what = format!("progress of {kind} from node {asked}");
+    let told = cluster.wait(&what, async || {
+        let component = cluster.component(asked, kind).await?;
+        let progress = component.progress.clone().context("none")?;
+        ensure!(enough(&progress), "{component:?}");
+        Ok(progress)
+    });
+    told.await.unwrap()
+}
+
+/// Whichever node is asked tells how far components are, wherever they run, and it is news, not what they once told.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_tells_how_far_components_of_others_are() {
+    let d = Deployment::start(DeploymentOptions::default()).await.unwrap();
+    let bank = d.follow_bank(&BankOptions::default()).await.unwrap();
+    // On two nodes, so that no node has both.
+    let (store, _) = d.cluster.owner(1, "store").await.unwrap();
+    let (sync, component) = d.cluster.owner(1, "incr-sync").await.unwrap();
+    if store == sync {
+        let to = d.cluster.other_than(&[store]).unwrap();
+        let id = d.cluster.id_of(to, 1).await.unwrap();
+        oms(&d, 1, &format!("component move {} {id}", component.id)).unwrap();
+        on(&d, 1, "incr-sync", to).await;
+    }
+    d.flows(&bank, PATIENCE).await.unwrap();
+    for asked in d.cluster.numbers() {
+        for kind in ["store", "incr-sync"] {
+            let first = progress(&d, asked, kind, |p| !p.position.is_empty()).await;
+            d.flows(&bank, PATIENCE).await.unwrap();
+            let later = |p: &StepProgress| p.position != first.position && p.rows > first.rows;
+            progress(&d, asked, kind, later).await;
+        }
+        let listed = d.cluster.components(asked).await.unwrap();
+        for (kind, guarantee) in [
+            ("store", "none"),
+            ("incr-sync", "exactly-once"),
+            ("full-import", "exactly-once"),
+            ("schema-migration", "replaying"),
+        ] {
+            let component = listed.iter().find(|c| c.kind == kind).unwrap();
+            assert_eq!(component.guarantee, guarantee, "{component:?}");
+        }
+        let shown = oms(&d, asked, &format!("component show {}", component.id)).unwrap();
+        assert!(shown.contains("exactly once"), "{shown}");
+    }
+    d.settle_bank(bank, 1).await.unwrap();
+}
+
+/// Quotas hold for a failover and for a move by hand; a frozen component stays on its dead node, and says why, until it is let
+/// go; a node leaves.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_decide() {
+    let mut d = Deployment::start(DeploymentOptions::default()).await.unwrap();
+    let bank = d.follow_bank(&BankOptions::default()).await.unwrap();
+    let auditor = Auditor::start(&d.destination, bank.database()).await.unwrap();
+    let (store_id, sync_id) = (
+        d.cluster.component(1, "store").await.unwrap().id,
+        d.cluster.component(1, "incr-sync").await.unwrap().id,
+    );
+
+    // Both on one node; the others may run one component each.
+    let (both, _) = d.cluster.owner(1, "store").await.unwrap();
+    let id = d.cluster.id_of(both, 1).await.unwrap();
+    if d.cluster.owner(1, "incr-sync").await.unwrap().0 != both {
+        oms(&d, 1, &format!("component move {sync_id} {id}")).unwrap();
+    }
+    on(&d, 1, "incr-sync", both).await;
+    // The verification would need room, too.
+    let cluster = &d.cluster;
+    let over = cluster.wait("the end of the verification", async || {
+        let component = cluster.component(1, "full-verification").await?;
+        ensure!(component.state() == ComponentState::Completed, "{component:?}");
+        Ok(())
+    });
+    over.await.unwrap();
+    let others: Vec<u8> = d.cluster.numbers().into_iter().filter(|n| *n != both).collect();
+    for other in &others {
+        let id = d.cluster.id_of(*other, 1).await.unwrap();
+        let said = oms(&d, *other, &format!("node quota {id} 1")).unwrap();
+        assert!(said.contains("may run 1 component"), "{said}");
+    }
+    d.cluster.node_mut(both).kill().unwrap();
+    let (asked, cluster) = (others[0], &d.cluster);
+    let spread = cluster.wait("one component on each of the others", async || {
+        let (store, _) = cluster.owner(asked, "store").await?;
+        let (sync, component) = cluster.owner(asked, "incr-sync").await?;
+        ensure!(store != both && sync != both, "{component:?}");
+        Ok((store, sync))
+    });
+    let (store, sync) = spread.await.unwrap();
+    assert_ne!(store, sync, "a quota was passed");
+    d.flows(&bank, PATIENCE).await.unwrap();
+    let (store_node, sync_node) = (
+        d.cluster.id_of(store, asked).await.unwrap(),
+        d.cluster.id_of(sync, asked).await.unwrap(),
+    );
+    let refused = oms(&d, asked, &format!("component move {store_id} {sync_node}")).unwrap_err();
+    assert!(format!("{refused:#}").contains("may run 1"), "{refused:#}");
+    d.cluster.start(both, None).await.unwrap();
+    d.cluster.settled().await.unwrap();
+
+    // Frozen: its node dies, and it waits for that node alone.
+    let reason = "the_link_is_measured";
+    oms(
+        &d,
+        asked,
+        &format!("component freeze {sync_id} --reason {reason}"),
+    )
+    .unwrap();
+    let frozen = d.cluster.component(both, "incr-sync").await.unwrap();
+    assert_eq!(frozen.frozen_reason, reason);
+    d.cluster.node_mut(sync).kill().unwrap();
+    let asked = both;
+    down(&d, asked, sync_node).await;
+    let cluster = &d.cluster;
+    let waits = cluster.wait("a frozen component that says why it waits", async || {
+        let (owner, component) = cluster.owner(asked, "incr-sync").await?;
+        ensure!(
+            owner == sync && component.waiting.contains(reason),
+            "{component:?}"
+        );
+        Ok(component)
+    });
+    let waiting = waits.await.unwrap();
+    println!("frozen: {}", waiting.waiting);
+    assert_eq!(waiting.epoch, frozen.epoch, "{waiting:?}");
+    // Let go, it is elsewhere without its node.
+    oms(&d, asked, &format!("component unfreeze {sync_id}")).unwrap();
+    let free = on(&d, asked, "incr-sync", both).await;
+    assert!(free.epoch > frozen.epoch && free.waiting.is_empty(), "{free:?}");
+    d.flows(&bank, PATIENCE).await.unwrap();
+    d.cluster.start(sync, None).await.unwrap();
+    d.cluster.settled().await.unwrap();
+
+    // The node that captures leaves for good: its component goes first, then it ends and is not let in again.
+    let said = oms(
+        &d,
+        asked,
+        &format!("leave --node {store_node} --wait --yes --timeout 60s"),
+    )
+    .unwrap();
+    assert!(said.contains("has left the cluster"), "{said}");
+    let exit = d.cluster.node_mut(store).wait_exit(PATIENCE).await.unwrap();
+    assert!(!exit.success(), "{exit}");
+    let log = d.cluster.node(store).log();
+    assert!(log.contains("OMS-CLUSTER-0017"), "{log}");
+    let log = d.cluster.refused(store, None).await.unwrap();
+    assert!(log.contains("OMS-CLUSTER-0017"), "{log}");
+    let members = d.cluster.nodes(asked).await.unwrap();
+    let left = members.iter().find(|n| n.id == store_node);
+    assert!(
+        left.is_none_or(|n| n.state() == NodeState::Removed),
+        "{members:?}"
+    );
+    assert_ne!(d.cluster.owner(asked, "store").await.unwrap().0, store);
+    d.flows(&bank, PATIENCE).await.unwrap();
+    let audit = auditor.stop().await.unwrap();
+    assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
+    d.settle_bank(bank, asked).await.unwrap();
+}
+
+/// A node that joins another gets a component of it, but not before that was where it is for the minimum residence. A node whose
+/// processors are busy is not given anything for balance alone, so on a machine that is busy all the time this shows only that
+/// nothing moves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_gets_its_share() {
+    let options = DeploymentOptions {
+        places: vec![Place::new("default", "a")],
+        ..DeploymentOptions::default()
+    };
+    let mut d = Deployment::start(options).await.unwrap();
+    let bank = d.follow_bank(&BankOptions::default()).await.unwrap();
+    let auditor = Auditor::start(&d.destination, bank.database()).await.unwrap();
+    let (store, sync) = (
+        d.cluster.component(1, "store").await.unwrap(),
+        d.cluster.component(1, "incr-sync").await.unwrap(),
+    );
+    let given = store.assigned_at_ms.min(sync.assigned_at_ms);
+    let newcomer = d.cluster.add(Place::new("default", "b")).await.unwrap();
+    d.cluster.settled().await.unwrap();
+    let deadline = Instant::now() + PATIENCE + PATIENCE / 2;
+    let mut idle_since = None;
+    loop {
+        let (store, _) = d.cluster.owner(newcomer, "store").await.unwrap();
+        let (sync, component) = d.cluster.owner(newcomer, "incr-sync").await.unwrap();
+        let held = now_ms() - given;
+        if sync == newcomer || store == newcomer {
+            assert_ne!(sync, store, "one is an even share");
+            assert!(held >= RESIDENCE_MS, "too early: {component:?}");
+            println!(
+                "after {:.1} s: {}",
+                held as f64 / 1_000.0,
+                component.placed_because
+            );
+            break;
+        }
+        let nodes = d.cluster.nodes(newcomer).await.unwrap();
+        let idle = nodes
+            .iter()
+            .all(|n| n.load.as_ref().is_some_and(|l| l.cpu_percent < BUSY_PERCENT));
+        match idle_since {
+            _ if !idle || held < RESIDENCE_MS => idle_since = None,
+            None => idle_since = Some(Instant::now()),
+            Some(since) => assert!(
+                since.elapsed() < PATIENCE / 4,
+                "nothing moves after {held} ms: {component:?}\n{}",
+                d.cluster.logs()
+            ),
+        }
+        if Instant::now() > deadline {
+            println!("left out: the processors are busy all the time");
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    d.flows(&bank, PATIENCE).await.unwrap();
+    let audit = auditor.stop().await.unwrap();
+    assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
+    d.settle_bank(bank, newcomer).await.unwrap();
+}

@@ -5,7 +5,7 @@ use oms_core::{Failure, Position, TableName};
 
 use oms_verify::{RunSummary, TableResult};
 
-use crate::RunState;
+use crate::{Mapping, RunState};
 
 /// Facts that later steps, later owners or users need.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,13 @@ pub enum Facts {
     /// Incremental synchronization that settles: exactly the changes up to here are at the destination, and no more will
     /// be applied under this order.
     Settled(Position),
+    /// Incremental synchronization: followed statements made these tables part of the project, or took them out of it.
+    Tables {
+        /// Tables that are followed now.
+        added: Vec<Mapping>,
+        /// Tables that are gone.
+        gone: Vec<TableName>,
+    },
     /// Incremental synchronization has caught up once.
     CaughtUp,
     /// A verification run has ended.

@@ -1,17 +1,23 @@
 //! Facts of components into the metadata.
 
 use async_trait::async_trait;
-use oms_actors::{Facts, Reporter, RunState};
-use oms_core::{ComponentId, Epoch, Failure};
+use oms_actors::{Facts, Mapping, Reporter, RunState};
+use oms_core::{ComponentId, Epoch, Failure, TableName};
 use oms_meta::MetaCommand;
 use oms_proto::{
-    meta::{ComponentFacts, QualifiedName, ReportComponent, SetVerifiedTables, SnapshotPosition},
+    meta::{
+        ComponentFacts, QualifiedName, ReportComponent, SelectedObject, SetFollowedTables, SetVerifiedTables,
+        SnapshotPosition,
+    },
     v1::{ComponentState, ErrorInfo, StepState, VerificationResult, VerifiedTable},
 };
 
 use oms_verify::{TableResult, TableVerdict};
 
 use crate::metadata::Metadata;
+
+/// Tables of one command.
+const TABLES: usize = 500;
 
 /// Reports under the epoch that the component was started with.
 pub(crate) struct MetaReporter {
@@ -47,6 +53,39 @@ impl MetaReporter {
             };
             self.metadata
                 .propose(MetaCommand::SetVerifiedTables(command))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Records which tables came and went, in commands of bounded size.
+    async fn followed(&self, added: Vec<Mapping>, gone: Vec<TableName>) -> Result<(), Failure> {
+        let name = |table: &TableName| QualifiedName {
+            database: table.database.clone(),
+            table: table.table.clone(),
+        };
+        let command = |added: &[Mapping], gone: &[TableName]| SetFollowedTables {
+            project: self.id.project().to_string(),
+            epoch: self.epoch.0,
+            added: added
+                .iter()
+                .map(|m| SelectedObject {
+                    source: Some(name(&m.source)),
+                    destination: Some(name(&m.destination)),
+                    view: false,
+                    gone: false,
+                })
+                .collect(),
+            gone: gone.iter().map(name).collect(),
+        };
+        // What is gone first: a new table may take its place at the destination.
+        let commands = gone
+            .chunks(TABLES)
+            .map(|gone| command(&[], gone))
+            .chain(added.chunks(TABLES).map(|added| command(added, &[])));
+        for command in commands {
+            self.metadata
+                .propose(MetaCommand::SetFollowedTables(command))
                 .await?;
         }
         Ok(())
@@ -112,6 +151,7 @@ impl Reporter for MetaReporter {
 
     async fn facts(&self, facts: Facts) -> Result<(), Failure> {
         let facts = match facts {
+            Facts::Tables { added, gone } => return self.followed(added, gone).await,
             Facts::StoreStart(position) => ComponentFacts {
                 store_start: position.encode(),
                 ..Default::default()

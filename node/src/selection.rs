@@ -1,5 +1,6 @@
 //! From a spec's selection to the objects that move.
 
+mod new_tables;
 mod pattern;
 mod resolve;
 mod rule;
@@ -9,8 +10,9 @@ use std::collections::BTreeSet;
 use oms_core::{Failure, codes};
 use oms_meta::{check_full, check_incremental};
 use oms_mysql::{catalog::Database, precheck::KEYS};
-use oms_proto::v1::{Concurrency, MatchRules, ProjectSpec};
+use oms_proto::v1::{Concurrency, DdlSynchronization, MatchRules, ProjectSpec, StepKind};
 
+pub(crate) use new_tables::NewTables;
 pub(crate) use resolve::{Resolved, databases, resolve};
 use rule::Rule;
 
@@ -56,6 +58,16 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
     }
     if let Some(Err(problem)) = spec.incremental.as_ref().map(check_incremental) {
         problems.push(problem);
+    }
+    let follows = spec
+        .incremental
+        .is_some_and(|i| i.ddl() == DdlSynchronization::Follow);
+    if follows
+        && !oms_meta::steps_of(spec)
+            .iter()
+            .any(|s| s.kind() == StepKind::IncrTransfer)
+    {
+        problems.push("incremental.ddl: has no effect without the step `incremental`".to_owned());
     }
     let verifies = spec.verify.as_ref().map(|v| v.concurrency());
     if matches!(verifies, Some(Concurrency::Auto | Concurrency::Custom)) {

@@ -23,6 +23,6 @@ pub use import::{
     ImportTuning, Importer, RetryPolicy, TableProgress, TableReport, TableState, TokenBucket, Workers,
 };
 pub use sync::{
-    ApplyProgress, CommitOrder, EventFeed, EventSource, SyncConfig, SyncEnd, SyncPlan, Synchronizer, Tracker,
-    resume_or_initialize,
+    AfterDdl, ApplyProgress, CommitOrder, DefinitionHandler, EventFeed, EventSource, LoggedDdl, SyncConfig,
+    SyncEnd, SyncPlan, Synchronizer, Tracker, resume_or_initialize,
 };

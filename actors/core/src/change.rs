@@ -28,17 +28,21 @@ pub enum LogEvent {
     },
     /// The transaction did not happen: forget its rows.
     Abort,
-    /// A statement that changed a table of the project, or a database that holds one. It stands
-    /// alone, between transactions.
+    /// A statement that changed a table of the project, or a database that holds one; where definitions
+    /// are followed ([`TableMap::following_definitions`]) any that may define a table. It stands alone,
+    /// between transactions.
     Ddl {
         /// The default database of the statement.
         database: String,
         /// The statement as logged.
         statement: String,
-        /// The position after it.
+        /// The position after it; of a statement that is the first of a transaction
+        /// ([`DdlContext::in_transaction`]) the one before it.
         position: Position,
         /// When the source executed it.
         source_time_us: i64,
+        /// What it was run under.
+        context: DdlContext,
     },
     /// Nothing happened up to this position.
     Heartbeat {
@@ -47,6 +51,21 @@ pub enum LogEvent {
         /// The source's time.
         source_time_us: i64,
     },
+}
+
+/// What the log says of the session that ran a statement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DdlContext {
+    /// The bits of the session's `sql_mode`.
+    pub sql_mode: u64,
+    /// The number of `collation_server` in the session; `None` where the log does not tell.
+    pub server_collation: Option<u16>,
+    /// `explicit_defaults_for_timestamp` of the session; `None` where the log does not tell.
+    pub explicit_timestamps: Option<bool>,
+    /// Whether the text is exactly what was logged. False where bytes had no meaning as UTF-8.
+    pub exact: bool,
+    /// The statement begins a transaction whose rows follow (CREATE TABLE … SELECT).
+    pub in_transaction: bool,
 }
 
 /// A change of one row. Rows hold all columns of the source table in its order; columns that a
@@ -65,12 +84,29 @@ pub struct RowChange {
 #[derive(Clone, Debug, Default)]
 pub struct TableMap {
     tables: Vec<Arc<TableSchema>>,
+    follows: bool,
 }
 
 impl TableMap {
     /// Numbers the tables in the given order.
     pub fn new(tables: Vec<Arc<TableSchema>>) -> Self {
-        Self { tables }
+        Self {
+            tables,
+            follows: false,
+        }
+    }
+
+    /// The same tables, with every statement given that may define a table, of whichever database: so that
+    /// the definitions of tables can be followed that are not numbered here (yet).
+    #[must_use]
+    pub fn following_definitions(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
+    /// Whether definitions are followed.
+    pub fn follows_definitions(&self) -> bool {
+        self.follows
     }
 
     /// The table with this number.

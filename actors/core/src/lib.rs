@@ -32,7 +32,7 @@ mod temporal;
 pub mod testing;
 mod value;
 
-pub use change::{LogEvent, RowChange, TableMap};
+pub use change::{DdlContext, LogEvent, RowChange, TableMap};
 pub use checkpoint::{AppliedSet, ApplyCheckpoint, LaneState, Watermark};
 pub use chunk_ends::ChunkEnds;
 pub use digest::{ChunkDigest, DigestColumn, DigestForm};
@@ -46,8 +46,8 @@ pub use progress::{Counters, CountersSnapshot};
 pub use records::{Record, RecordReader, RecordWriter};
 pub use row::{Row, RowBuilder, RowError};
 pub use sink::{
-    Applier, ApplyMode, ChunkReceipt, ChunkWriter, Claim, ClaimToken, ExistingRows, LaneId, RowOp, Sink,
-    SinkOptions, WriteOutcome,
+    Applier, ApplyMode, ChunkReceipt, ChunkWriter, Claim, ClaimToken, Definer, ExistingRows, LaneId, RowOp,
+    Sink, SinkOptions, WriteOutcome,
 };
 pub use source::{
     Capture, CapturedRecord, ChunkRange, DecodeProgress, KeyOrder, LogDecoder, RecordFlags, RowBatch,

@@ -86,6 +86,24 @@ pub struct SinkOptions {
 #[serde(transparent)]
 pub struct LaneId(pub u32);
 
+/// Executes statements that define, one after the other ([`Claim::definer`]).
+///
+/// The claim is checked in the packet of the statement and, where there is one, under the component's lock: once a later
+/// claim has got a definer, no statement of this one begins to run, and with the lock none runs.
+#[async_trait]
+pub trait Definer: Send {
+    /// Executes one statement. Its names are complete.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0004` when the claim is no longer the latest: the statement was not executed. After a transient
+    /// error, or when the call was dropped, it is not known whether it was, or still is: get another definer and look
+    /// at the outcome.
+    async fn execute(&mut self, statement: &str) -> Result<(), Failure>;
+
+    /// Gives the lock back. Without it the destination does when it notices that the connection is gone.
+    async fn close(self: Box<Self>);
+}
+
 /// The right to write for a component until somebody claims after us.
 #[async_trait]
 pub trait Claim: Send + Sync + std::fmt::Debug {
@@ -112,6 +130,24 @@ pub trait Claim: Send + Sync + std::fmt::Debug {
         Err(Failure::new(
             codes::apply::INTERNAL,
             "this destination keeps no records of components",
+        ))
+    }
+
+    /// A session for statements that define (DDL), under these session settings; those that the server does not know
+    /// are passed over. At most one at a time.
+    ///
+    /// Where the destination has locks that end with their session, this waits until no statement of an earlier claim is
+    /// executed any more: such statements cannot be rolled back with the fence, so they run under a lock of the component
+    /// at the destination, which this takes. Elsewhere none of an earlier claim begins any more.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0004` when the claim is no longer the latest; a transient one while a former owner's statement
+    /// still runs; `OMS-APPLY-0008` where the destination has none.
+    async fn definer(&self, settings: &[&str]) -> Result<Box<dyn Definer>, Failure> {
+        let _ = settings;
+        Err(Failure::new(
+            codes::apply::INTERNAL,
+            "this destination takes no statements that define",
         ))
     }
 

@@ -43,6 +43,18 @@ impl TablePair {
     /// `OMS-DST-0010` names the missing columns; `OMS-SCHEMA-0005` a source key that the
     /// destination does not have.
     pub fn by_name(source: Arc<TableSchema>, destination: Arc<TableSchema>) -> Result<Self, Failure> {
+        Self::by_name_without(source, destination, &[])
+    }
+
+    /// The same, but source columns of these names may be missing at the destination. Their values go nowhere.
+    ///
+    /// # Errors
+    /// As [`TablePair::by_name`].
+    pub fn by_name_without(
+        source: Arc<TableSchema>,
+        destination: Arc<TableSchema>,
+        left_out: &[String],
+    ) -> Result<Self, Failure> {
         let mut columns = Vec::new();
         for (index, column) in destination.columns.iter().enumerate() {
             if column.generated.is_some() {
@@ -59,6 +71,7 @@ impl TablePair {
             .columns
             .iter()
             .filter(|c| c.generated.is_none() && destination.column_index(&c.name).is_none())
+            .filter(|c| !left_out.contains(&c.name))
             .map(|c| c.name.as_str())
             .collect();
         if !missing.is_empty() {

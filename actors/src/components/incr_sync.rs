@@ -8,11 +8,13 @@ use oms_apply::{
     resume_or_initialize,
 };
 use oms_core::{
-    ApplyCheckpoint, ClaimToken, Counters, Failure, Position, Sink, SinkOptions, Source, TableMap, TableName,
+    ApplyCheckpoint, Claim, ClaimToken, Counters, Failure, Position, Sink, SinkOptions, Source, TableMap,
+    TableName, TablePair, codes,
 };
 use tokio::sync::watch;
 
 use super::{
+    definitions::{DdlDecision, DefinitionPorts, FollowedSelection, Follower, Parts},
     followed_log::LogLink,
     log_feed::{LogEventSource, Marks},
     pairs::{Mapping, load_pairs},
@@ -65,6 +67,17 @@ pub struct Settle {
     pub behind: Option<Position>,
 }
 
+/// How definitions are followed.
+#[derive(Clone)]
+pub struct FollowSettings {
+    /// Both servers.
+    pub ports: Arc<dyn DefinitionPorts>,
+    /// Which tables are followed, and where they go.
+    pub selection: FollowedSelection,
+    /// What the user decided about statements.
+    pub decisions: Vec<DdlDecision>,
+}
+
 /// Applies a project's changes. Runs until it is stopped.
 ///
 /// Claims the destination before it reads the checkpoint, at every run: what an earlier run left
@@ -74,6 +87,7 @@ pub struct IncrSync {
     sink: Arc<dyn Sink>,
     shelf: Arc<Shelf>,
     settings: IncrSyncSettings,
+    follow: Option<FollowSettings>,
 }
 
 impl IncrSync {
@@ -89,7 +103,15 @@ impl IncrSync {
             sink,
             shelf,
             settings,
+            follow: None,
         }
+    }
+
+    /// The same with statements that define carried over. Without that they stop it.
+    #[must_use]
+    pub fn following(mut self, follow: FollowSettings) -> Self {
+        self.follow = Some(follow);
+        self
     }
 
     /// Publishes progress until dropped.
@@ -100,8 +122,8 @@ impl IncrSync {
         counters: Arc<Counters>,
         marks: Arc<Marks>,
         link: Arc<LogLink>,
+        caught_up: &mut bool,
     ) -> Result<(), Failure> {
-        let mut caught_up = false;
         let mut tick = tokio::time::interval(TICK);
         loop {
             tick.tick().await;
@@ -131,10 +153,10 @@ impl IncrSync {
                 p.applied = Some(watermark.position.clone());
             });
             let within = lag_ms.is_some_and(|lag| u128::from(lag) <= self.settings.caught_up.as_millis());
-            if within && !caught_up {
+            if within && !*caught_up {
                 context.reporter.facts(Facts::CaughtUp).await?;
                 context.log.info(format!("caught up at {}", watermark.position));
-                caught_up = true;
+                *caught_up = true;
             }
         }
     }
@@ -169,44 +191,36 @@ async fn note_applied(
     }
 }
 
-/// Why one claim's work ended.
-enum Pass {
-    /// For good.
-    Ended(Completion),
-    /// It has come as far as the source's log was when it began.
-    Reached,
+/// What one run of the engine is given.
+struct Round {
+    pairs: Arc<Vec<TablePair>>,
+    claim: Arc<dyn Claim>,
+    checkpoint: ApplyCheckpoint,
 }
 
 impl IncrSync {
-    /// Where it stands, if it has settled there.
-    ///
-    /// The checkpoint is that of a claim, so no earlier owner adds to it; without transactions above the watermark it is
-    /// one position of the log.
-    fn settled<'c>(&self, settle: &Settle, checkpoint: &'c ApplyCheckpoint) -> Option<&'c Position> {
-        let at = &checkpoint.watermark.position;
-        let far_enough = settle.behind.as_ref().is_none_or(|behind| at >= behind);
-        (checkpoint.above.is_empty() && far_enough).then_some(at)
-    }
-
-    /// Claims and applies.
-    async fn pass(&self, context: &Context) -> Result<Pass, Failure> {
-        let settings = &self.settings;
-        let pairs = load_pairs(&*self.source, &*self.sink, &settings.tables).await?;
-        let tables = Arc::new(TableMap::new(pairs.iter().map(|p| p.source.clone()).collect()));
-        let token = ClaimToken {
+    fn token(context: &Context) -> ClaimToken {
+        ClaimToken {
             component: context.id.clone(),
             epoch: context.epoch,
-        };
-        let (most, climb) = match settings.lanes {
+        }
+    }
+
+    /// The most lanes there may be, and whether their number is found out.
+    fn lanes(&self) -> (u32, Option<ClimbConfig>) {
+        match self.settings.lanes {
             Lanes::Fixed(lanes) => (lanes.max(1), None),
             Lanes::Auto(most) => (most.max(1), Some(ClimbConfig::default())),
-        };
+        }
+    }
+
+    async fn claim(&self, context: &Context, pairs: Arc<Vec<TablePair>>) -> Result<Round, Failure> {
         let options = SinkOptions {
             tables: pairs.clone(),
-            lanes: most,
+            lanes: self.lanes().0,
         };
-        let claim = self.sink.claim(token, options).await?;
-        let checkpoint = resume_or_initialize(&*claim, &settings.start).await?;
+        let claim = self.sink.claim(Self::token(context), options).await?;
+        let checkpoint = resume_or_initialize(&*claim, &self.settings.start).await?;
         context.log.info(format!(
             "claimed as {}.{}; continuing behind transaction {} at {}",
             context.epoch,
@@ -214,77 +228,208 @@ impl IncrSync {
             checkpoint.watermark.applied,
             checkpoint.watermark.position
         ));
-        let stop_at = match &settings.settle {
-            None => None,
-            Some(settle) => {
-                if let Some(at) = self.settled(settle, &checkpoint) {
-                    context.log.info(format!("settled at {at}"));
-                    context.reporter.facts(Facts::Settled(at.clone())).await?;
-                    context.cancel.cancelled().await;
-                    return Ok(Pass::Ended(Completion::Stopped));
-                }
-                Some(self.source.current_position().await?)
-            }
-        };
-        let skip_until: BTreeMap<u32, Position> = settings
+        Ok(Round {
+            pairs,
+            claim,
+            checkpoint,
+        })
+    }
+
+    /// Where it stands, if it has settled there.
+    ///
+    /// The checkpoint is that of a claim, so no earlier owner adds to it; without transactions above the watermark it is
+    /// one position of the log.
+    fn settled<'c>(settle: &Settle, checkpoint: &'c ApplyCheckpoint) -> Option<&'c Position> {
+        let at = &checkpoint.watermark.position;
+        let far_enough = settle.behind.as_ref().is_none_or(|behind| at >= behind);
+        (checkpoint.above.is_empty() && far_enough).then_some(at)
+    }
+
+    fn plan(&self, pairs: Arc<Vec<TablePair>>, stop_at: Option<Position>) -> SyncPlan {
+        let tables = TableMap::new(pairs.iter().map(|p| p.source.clone()).collect());
+        let skip_until: BTreeMap<u32, Position> = self
+            .settings
             .snapshots
             .iter()
             .filter_map(|(name, position)| tables.find(name).map(|i| (i, position.clone())))
             .collect();
-        let plan = SyncPlan {
+        SyncPlan {
             tables: pairs,
             foreign_keys: Vec::new(),
             skip_until,
-            safe_until: settings.safe_until.clone(),
+            safe_until: self.settings.safe_until.clone(),
             stop_at,
-        };
-        let config = SyncConfig {
-            lanes: most,
-            climb,
-            commit_order: settings.commit_order,
-            ..SyncConfig::default()
-        };
-        let synchronizer = Synchronizer::new(plan, config);
-        let marks = Arc::new(Marks::default());
-        let link = Arc::new(LogLink::default());
-        let feed = LogEventSource {
+        }
+    }
+
+    fn feed(
+        &self,
+        context: &Context,
+        tables: Arc<TableMap>,
+        marks: Arc<Marks>,
+        link: Arc<LogLink>,
+    ) -> LogEventSource {
+        LogEventSource {
             shelf: self.shelf.clone(),
             project: context.id.project().clone(),
             source: self.source.clone(),
             tables,
-            marks: marks.clone(),
-            link: link.clone(),
+            marks,
+            link,
+            log: context.log.clone(),
+        }
+    }
+
+    /// Applies until the engine ends.
+    async fn round(
+        &self,
+        context: &Context,
+        synchronizer: &Synchronizer,
+        round: Round,
+        caught_up: &mut bool,
+    ) -> Result<Option<SyncEnd>, Failure> {
+        let tables = TableMap::new(round.pairs.iter().map(|p| p.source.clone()).collect());
+        let tables = Arc::new(match self.follow {
+            Some(_) => tables.following_definitions(),
+            None => tables,
+        });
+        let marks = Arc::new(Marks::default());
+        let link = Arc::new(LogLink::default());
+        let feed = self.feed(context, tables, marks.clone(), link.clone());
+        let progress = synchronizer.progress();
+        let first = round.checkpoint.watermark.position.clone();
+        let note = note_applied(context, first, progress.clone());
+        let follow = self.follow(context, progress, synchronizer.counters(), marks, link, caught_up);
+        tokio::select! {
+            end = synchronizer.run(&*round.claim, &feed, round.checkpoint, &context.cancel) => end.map(Some),
+            failed = follow => failed.map(|()| None),
+            failed = note => failed.map(|()| None),
+        }
+    }
+
+    /// Opens what follows definitions, under a claim without tables.
+    async fn follower(&self, context: &Context, follow: &FollowSettings) -> Result<Arc<Follower>, Failure> {
+        let round = self.claim(context, Arc::default()).await?;
+        let records = self.sink.records(&context.id).ok_or_else(|| {
+            Failure::new(
+                codes::apply::INTERNAL,
+                "this destination keeps no records, which following definitions needs",
+            )
+        })?;
+        let parts = Parts {
+            ports: follow.ports.clone(),
+            sink: self.sink.clone(),
+            records,
+            selection: follow.selection.clone(),
+            decisions: follow.decisions.clone(),
+            clock: context.clock.clone(),
             log: context.log.clone(),
         };
-        let progress = synchronizer.progress();
-        let note = note_applied(context, checkpoint.watermark.position.clone(), progress.clone());
-        let follow = self.follow(context, progress, synchronizer.counters(), marks, link);
-        let end = tokio::select! {
-            end = synchronizer.run(&*claim, &feed, checkpoint, &context.cancel) => end?,
-            failed = follow => return failed.map(|()| Pass::Ended(Completion::Stopped)),
-            failed = note => return failed.map(|()| Pass::Ended(Completion::Stopped)),
-        };
-        Ok(match end {
-            SyncEnd::Cancelled => Pass::Ended(Completion::Stopped),
-            SyncEnd::Reached(_) if settings.settle.is_some() => Pass::Reached,
-            SyncEnd::Reached(w) | SyncEnd::FeedEnded(w) => {
-                Pass::Ended(Completion::Done(format!("applied up to {}", w.position)))
-            }
-        })
+        let nothing = Arc::new(TableMap::default().following_definitions());
+        let log = self.feed(context, nothing, Arc::default(), Arc::default());
+        let from = round.checkpoint.watermark.position.clone();
+        let opening = Follower::open(parts, round.claim, &log, &from);
+        tokio::select! {
+            follower = opening => Ok(Arc::new(follower?)),
+            () = context.cancel.cancelled() => Err(Failure::new(codes::dst::TRANSIENT, "stopped")),
+        }
+    }
+
+    /// Tells the metadata which tables came and went since it was told last.
+    async fn tell_tables(
+        &self,
+        context: &Context,
+        known: &mut BTreeMap<TableName, TableName>,
+        now: BTreeMap<TableName, TableName>,
+    ) -> Result<(), Failure> {
+        let added: Vec<Mapping> = now
+            .iter()
+            .filter(|(source, destination)| known.get(source) != Some(destination))
+            .map(|(source, destination)| Mapping {
+                source: source.clone(),
+                destination: destination.clone(),
+            })
+            .collect();
+        let gone: Vec<TableName> = known
+            .keys()
+            .filter(|name| !now.contains_key(name))
+            .cloned()
+            .collect();
+        if !added.is_empty() || !gone.is_empty() {
+            context.reporter.facts(Facts::Tables { added, gone }).await?;
+        }
+        *known = now;
+        Ok(())
     }
 }
 
 #[async_trait]
 impl Behavior for IncrSync {
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
+        let settings = &self.settings;
+        let (most, climb) = self.lanes();
+        let config = SyncConfig {
+            lanes: most,
+            climb,
+            commit_order: settings.commit_order,
+            ..SyncConfig::default()
+        };
+        let follower = match &self.follow {
+            Some(follow) => Some(self.follower(context, follow).await?),
+            None => None,
+        };
+        let mut known: BTreeMap<TableName, TableName> = settings
+            .tables
+            .iter()
+            .map(|m| (m.source.clone(), m.destination.clone()))
+            .collect();
+        let mut synchronizer: Option<Synchronizer> = None;
+        let mut caught_up = false;
         loop {
-            match self.pass(context).await? {
-                Pass::Ended(completion) => return Ok(completion),
+            let pairs = match &follower {
+                Some(follower) => follower.pairs().await?,
+                None => load_pairs(&*self.source, &*self.sink, &settings.tables).await?,
+            };
+            let round = self.claim(context, pairs.clone()).await?;
+            if let Some(follower) = &follower {
+                follower.renew(round.claim.clone());
+                self.tell_tables(context, &mut known, follower.tables()).await?;
+            }
+            let stop_at = match &settings.settle {
+                None => None,
+                Some(settle) => {
+                    if let Some(at) = Self::settled(settle, &round.checkpoint) {
+                        context.log.info(format!("settled at {at}"));
+                        context.reporter.facts(Facts::Settled(at.clone())).await?;
+                        context.cancel.cancelled().await;
+                        return Ok(Completion::Stopped);
+                    }
+                    Some(self.source.current_position().await?)
+                }
+            };
+            let plan = self.plan(pairs, stop_at);
+            let next = match (synchronizer.take(), &follower) {
+                (Some(before), _) => before.succeeded_by(plan),
+                (None, Some(follower)) => Synchronizer::new(plan, config.clone()).following(follower.clone()),
+                (None, None) => Synchronizer::new(plan, config.clone()),
+            };
+            let end = self.round(context, &next, round, &mut caught_up).await?;
+            synchronizer = Some(next);
+            match end {
+                Some(SyncEnd::Redefined(watermark)) => {
+                    context
+                        .log
+                        .info(format!("definitions changed at {}", watermark.position));
+                }
+                None | Some(SyncEnd::Cancelled) => return Ok(Completion::Stopped),
                 // The next claim tells whether this is where it settles.
-                Pass::Reached => tokio::select! {
+                Some(SyncEnd::Reached(_)) if settings.settle.is_some() => tokio::select! {
                     () = context.cancel.cancelled() => return Ok(Completion::Stopped),
                     () = tokio::time::sleep(SETTLE) => {}
                 },
+                Some(SyncEnd::Reached(w) | SyncEnd::FeedEnded(w)) => {
+                    return Ok(Completion::Done(format!("applied up to {}", w.position)));
+                }
             }
         }
     }

@@ -132,11 +132,18 @@ impl EventFeed for LogEventFeed {
                 .decoder
                 .decode_part(&record, &mut events, max_bytes - bytes)?;
             bytes += events.iter().skip(known).map(size).sum::<usize>();
+            let defines = events
+                .iter()
+                .skip(known)
+                .any(|e| matches!(e, LogEvent::Ddl { .. }));
             if progress == DecodeProgress::More {
                 self.partial = Some(record);
                 if !events.is_empty() {
                     break;
                 }
+            }
+            if defines {
+                break;
             }
         }
         Ok(Some(events))

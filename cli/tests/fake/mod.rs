@@ -348,6 +348,21 @@ impl project_service_server::ProjectService for Fake {
         full.workers = tuning.workers.unwrap_or(full.workers);
         Ok(Response::new(project.clone()))
     }
+    async fn list_ddl(&self, r: Request<ListDdlRequest>) -> Result<Response<ListDdlResponse>, Status> {
+        let r = r.into_inner();
+        let mut script = self.called(format!("list ddl {}", r.project));
+        find(&mut script.projects, &r.project)?;
+        Ok(Response::new(ListDdlResponse::default()))
+    }
+    async fn decide_ddl(&self, r: Request<DecideDdlRequest>) -> Result<Response<DdlStatement>, Status> {
+        let r = r.into_inner();
+        let mut script = self.called(format!("decide ddl {} {:?}", r.number, r.statements));
+        find(&mut script.projects, &r.project)?;
+        Ok(Response::new(DdlStatement {
+            number: r.number,
+            ..DdlStatement::default()
+        }))
+    }
     async fn add_objects(&self, r: Request<AddObjectsRequest>) -> Result<Response<Project>, Status> {
         let r = r.into_inner();
         let names: Vec<String> = r

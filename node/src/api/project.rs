@@ -2,6 +2,7 @@
 
 mod changes;
 mod create;
+mod ddl;
 mod preview;
 mod results;
 mod setting;
@@ -15,15 +16,16 @@ use oms_proto::{
     meta::{ChangeProject, DecideObject, DeleteProject, ProjectChange, ProjectRecord, TuneProject},
     v1::{
         AddObjectsRequest, BatchProjectsRequest, BatchProjectsResponse, CaughtUpProgress, CopyProjectRequest,
-        CreateProjectRequest, DecideObjectChangeRequest, DecideObjectRequest, DeleteProjectResponse,
-        DeleteTemplateRequest, DeleteTemplateResponse, Difference, GetProjectRequest, LabelProjectRequest,
-        ListDifferencesRequest, ListLabelsRequest, ListLabelsResponse, ListObjectsRequest,
-        ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
-        ListTemplatesRequest, ListTemplatesResponse, ListVerifiedTablesResponse, ObjectState, PreviewItem,
-        PreviewProjectRequest, Project, ProjectRequest, ProjectSnapshot, PutTemplateRequest,
-        ReleaseProjectRequest, RemoveObjectsRequest, ResumeProjectRequest, SchemaObject, SetProjectRequest,
-        SetProjectResponse, Template, TuneProjectRequest, ValidateProjectRequest, ValidateProjectResponse,
-        VerifyProjectRequest, VerifyScope, project_service_server::ProjectService,
+        CreateProjectRequest, DdlStatement, DecideDdlRequest, DecideObjectChangeRequest, DecideObjectRequest,
+        DeleteProjectResponse, DeleteTemplateRequest, DeleteTemplateResponse, Difference, GetProjectRequest,
+        LabelProjectRequest, ListDdlRequest, ListDdlResponse, ListDifferencesRequest, ListLabelsRequest,
+        ListLabelsResponse, ListObjectsRequest, ListObjectsResponse, ListPrecheckItemsResponse,
+        ListProjectsRequest, ListProjectsResponse, ListTemplatesRequest, ListTemplatesResponse,
+        ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest,
+        ProjectSnapshot, PutTemplateRequest, ReleaseProjectRequest, RemoveObjectsRequest,
+        ResumeProjectRequest, SchemaObject, SetProjectRequest, SetProjectResponse, Template,
+        TuneProjectRequest, ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest,
+        VerifyScope, project_service_server::ProjectService,
     },
 };
 use std::pin::Pin;
@@ -185,6 +187,16 @@ impl ProjectService for Projects {
             ..Default::default()
         };
         self.change(&r.project, change).await
+    }
+
+    async fn list_ddl(&self, request: Request<ListDdlRequest>) -> Result<Response<ListDdlResponse>, Status> {
+        let listed = self.ddl_statements(request.into_inner()).await;
+        listed.map(Response::new).map_err(status)
+    }
+
+    async fn decide_ddl(&self, request: Request<DecideDdlRequest>) -> Result<Response<DdlStatement>, Status> {
+        let decided = self.decided_ddl(request.into_inner()).await;
+        decided.map(Response::new).map_err(status)
     }
 
     async fn tune_project(&self, request: Request<TuneProjectRequest>) -> Result<Response<Project>, Status> {

@@ -1,6 +1,7 @@
 //! From a record in the metadata to the work of a component.
 
 mod charsets;
+mod definitions;
 mod precheck;
 mod schema;
 mod traits;
@@ -16,8 +17,8 @@ use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
-        CommitOrder, Concurrency, FullOptions, IncrementalOptions, ObjectKind, ObjectState, OnExistingRows,
-        PartialRows, ProjectSpec, StepKind, VerifyScope,
+        CommitOrder, Concurrency, DdlSynchronization, FullOptions, IncrementalOptions, ObjectKind,
+        ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
     },
 };
 use oms_verify::{Preset, Scope, VerifyOptions};
@@ -232,13 +233,15 @@ impl Behaviors {
                 None
             },
         };
-        let source = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
-        Ok(Arc::new(IncrSync::new(
-            source,
-            destination.sink()?,
-            self.shelf.clone(),
-            settings,
-        )))
+        let log = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
+        let sync = IncrSync::new(log.clone(), destination.sink()?, self.shelf.clone(), settings);
+        Ok(Arc::new(match incremental.ddl() {
+            DdlSynchronization::Follow => {
+                let follow = definitions::follow_settings(project, spec, source, destination, log)?;
+                sync.following(follow)
+            }
+            DdlSynchronization::Stop | DdlSynchronization::Unspecified => sync,
+        }))
     }
 }
 
@@ -338,7 +341,7 @@ pub(crate) fn mappings(project: &ProjectRecord) -> Vec<Mapping> {
     project
         .selection
         .iter()
-        .filter(|o| !o.view)
+        .filter(|o| !o.view && !o.gone)
         .filter_map(|o| Some((o.source.as_ref()?, o.destination.as_ref()?)))
         .filter(|(s, _)| !removed(s))
         .map(|(s, d)| Mapping {

@@ -7,7 +7,7 @@ use oms_core::Failure;
 use oms_mysql::connection::{Flavor, ServerInfo, Side, failure};
 use oms_schema::{DestinationTraits, Flavor as Dialect, SourceTraits};
 
-fn dialect(flavor: Flavor) -> Dialect {
+pub(super) fn dialect(flavor: Flavor) -> Dialect {
     match flavor {
         Flavor::OceanBase => Dialect::OceanBase,
         Flavor::MariaDb => Dialect::MariaDb,

@@ -32,6 +32,7 @@ impl Resolved {
                 table: to.1,
             }),
             view: object.object_type == ObjectType::View,
+            gone: false,
         });
     }
 
@@ -283,7 +284,10 @@ impl<'r> Index<'r> {
 
 /// Where the rules that match an object send it: those without a wildcard decide, if there are any. Two rules that
 /// contradict each other, otherwise.
-fn destination<'r>(matching: &[&'r Rule], name: &str) -> Result<(String, String), (&'r Rule, &'r Rule)> {
+pub(super) fn destination<'r>(
+    matching: &[&'r Rule],
+    name: &str,
+) -> Result<(String, String), (&'r Rule, &'r Rule)> {
     let exact: Vec<&Rule> = matching
         .iter()
         .copied()

@@ -1,6 +1,9 @@
 //! Commands of the replicated log.
 
-use oms_proto::meta::{Command, CreateProject, command::Body};
+use oms_proto::{
+    meta::{Command, CreateProject, command::Body},
+    v1::DdlSynchronization,
+};
 use prost::Message as _;
 
 use crate::VERSION;
@@ -13,7 +16,7 @@ pub type MetaCommand = Body;
 /// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
 /// 3: preferred regions of the leader, and standing for election when the leader asks; projects that are tuned;
 /// commit order and presets of incremental synchronization. 4: objects that are added and removed, options that are set,
-/// templates.
+/// templates, following statements that define tables.
 pub const FEATURE_LEVEL: u32 = 4;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
@@ -33,6 +36,13 @@ fn orders_or_presets_lanes(create: &CreateProject) -> bool {
     options.is_some_and(|o| o.commit_order != 0 || o.concurrency != 0)
 }
 
+/// Whether statements that define tables are to be followed: an older node would stop at them.
+fn follows_ddl(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    let options = project.and_then(|p| p.spec.as_ref()).and_then(|s| s.incremental);
+    options.is_some_and(|o| o.ddl() == DdlSynchronization::Follow)
+}
+
 /// The feature level that every node needs before a command may be proposed.
 ///
 /// A node that does not know a command refuses it. So that all nodes do, the state machine refuses commands above
@@ -41,6 +51,7 @@ pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
+        Body::CreateProject(c) if follows_ddl(c) => 4,
         Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)
         | Body::UpdateDataSource(_)
@@ -70,6 +81,8 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         | Body::JoinObjects(_)
         | Body::SetProject(_)
         | Body::PutTemplate(_)
-        | Body::DeleteTemplate(_) => 4,
+        | Body::DeleteTemplate(_)
+        | Body::DecideDdl(_)
+        | Body::SetFollowedTables(_) => 4,
     }
 }

@@ -11,6 +11,7 @@ mod changes;
 mod command;
 mod component;
 mod data_source;
+mod definitions;
 mod leadership;
 mod node;
 mod object;

@@ -19,7 +19,7 @@ fn key(o: &SchemaObject) -> Key<'_> {
 
 impl MetaState {
     /// The record, if the component's epoch is the caller's.
-    fn owned(
+    pub(crate) fn owned(
         &mut self,
         project: &str,
         kind: ComponentKind,

@@ -12,7 +12,7 @@ use crate::state::{MetaState, project_name};
 const LISTED: usize = 5;
 
 impl MetaState {
-    /// Why a new project must not be created beside what there is, if so.
+    /// Why a project must not be created, or get further tables, beside what other projects there are, if so.
     ///
     /// Names are compared without regard to letter case, because many servers do so. Servers are the same when the data
     /// source is the same or their addresses are.
@@ -40,13 +40,16 @@ impl MetaState {
                 .as_ref()
                 .is_some_and(|p| p.state() == ProjectState::Released)
         };
-        for other in self.projects().filter(|r| !released(r)) {
+        let id = |r: &ProjectRecord| r.public.as_ref().map(|p| p.id.clone());
+        let own = id(wanted);
+        for other in self.projects().filter(|r| !released(r) && id(r) != own) {
             if !self.same_server(&other.destination_id, &wanted.destination_id) {
                 continue;
             }
             let taken: std::collections::BTreeSet<_> = other
                 .selection
                 .iter()
+                .filter(|o| !o.gone)
                 .filter_map(|o| o.destination.as_ref())
                 .map(folded)
                 .collect();

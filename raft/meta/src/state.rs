@@ -106,6 +106,8 @@ impl MetaState {
             Some(Body::ReportComponent(c)) => self.report_component(now, c),
             Some(Body::UpsertObjects(c)) => self.upsert_objects(now, c),
             Some(Body::DecideObject(c)) => self.decide_object(now, c),
+            Some(Body::DecideDdl(c)) => self.decide_ddl(now, c),
+            Some(Body::SetFollowedTables(c)) => self.set_followed_tables(now, c),
             Some(Body::SetPrecheckItems(c)) => self.set_precheck_items(now, c),
             Some(Body::SetVerifiedTables(c)) => self.set_verified_tables(now, c),
             Some(Body::FreezeComponent(c)) => self.freeze_component(now, c),

@@ -276,11 +276,13 @@ fn project() -> ProjectRecord {
             source: Some(name("d", "t")),
             destination: Some(name("dd", "tt")),
             view: true,
+            gone: false,
         }],
         release_forced: true,
         joined: Vec::new(),
         settle: false,
         settle_behind: String::new(),
+        ddl_decisions: Vec::new(),
     }
 }
 
@@ -390,6 +392,28 @@ fn commands() -> Vec<(&'static str, command::Body)> {
                     decision: v1::ObjectDecision::Edit as i32,
                     statements: vec!["create table t (a int)".into()],
                 }),
+            }),
+        ),
+        (
+            "decide_ddl",
+            B::DecideDdl(DecideDdl {
+                project: project_name(),
+                number: 7,
+                statements: vec!["alter table t add a int".into()],
+            }),
+        ),
+        (
+            "set_followed_tables",
+            B::SetFollowedTables(SetFollowedTables {
+                project: project_name(),
+                epoch: 3,
+                added: vec![SelectedObject {
+                    source: Some(name("d", "t")),
+                    destination: Some(name("e", "u")),
+                    view: false,
+                    gone: false,
+                }],
+                gone: vec![name("d", "v")],
             }),
         ),
         (
@@ -536,7 +560,9 @@ fn shape(name: &str) -> u32 {
         | "join_objects"
         | "set_project"
         | "put_template"
-        | "delete_template" => 4,
+        | "delete_template"
+        | "decide_ddl"
+        | "set_followed_tables" => 4,
         _ => 2,
     }
 }
@@ -582,11 +608,21 @@ fn a_snapshot_reads_as_it_was_written() {
         preferred_regions: vec!["east".into(), "west".into()],
         templates: Vec::new(),
     };
-    // With templates.
-    let newer = State {
+    // With templates, and with statements that were decided about.
+    let mut newer = State {
         templates: vec![template()],
         ..state.clone()
     };
+    for project in &mut newer.projects {
+        project.ddl_decisions.push(DdlDecisionRecord {
+            number: 7,
+            decided_at_ms: 5,
+            statements: vec!["alter table t add a int".into()],
+        });
+        for object in &mut project.selection {
+            object.gone = true;
+        }
+    }
     let new = bytes("state", 4, &newer.encode_to_vec());
     assert_eq!(MetaState::restore(&new).unwrap().snapshot(), new);
     assert_eq!(State::decode(new.as_slice()).unwrap(), newer);

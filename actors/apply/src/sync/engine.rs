@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ApplyProgress, EventSource, SyncConfig, SyncPlan,
+    ApplyProgress, DefinitionHandler, EventSource, SyncConfig, SyncPlan,
     intake::Intake,
     running::{Environment, Halt, Running},
     window::Window,
@@ -40,6 +40,9 @@ pub enum SyncEnd {
     Reached(Watermark),
     /// The feed has ended, and everything that it gave is durable at the destination.
     FeedEnded(Watermark),
+    /// A statement redefined tables; what precedes it and the statement itself are durable at the destination. Run
+    /// again with a plan of the new tables ([`Synchronizer::succeeded_by`]) and a new claim.
+    Redefined(Watermark),
     /// The run was cancelled. What is at the destination is what its checkpoint says.
     Cancelled,
 }
@@ -48,12 +51,21 @@ pub enum SyncEnd {
 ///
 /// One value may run several times, one run after the other; each run wants a fresh claim.
 /// Counters go on over all runs.
-#[derive(Debug)]
 pub struct Synchronizer {
     plan: SyncPlan,
     config: SyncConfig,
     counters: Arc<Counters>,
-    progress: watch::Sender<ApplyProgress>,
+    progress: Arc<watch::Sender<ApplyProgress>>,
+    definitions: Option<Arc<dyn DefinitionHandler>>,
+}
+
+impl std::fmt::Debug for Synchronizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Synchronizer")
+            .field("plan", &self.plan)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Synchronizer {
@@ -63,7 +75,27 @@ impl Synchronizer {
             plan,
             config,
             counters: Arc::default(),
-            progress: watch::Sender::new(ApplyProgress::default()),
+            progress: Arc::new(watch::Sender::new(ApplyProgress::default())),
+            definitions: None,
+        }
+    }
+
+    /// The same with statements that define carried over by the handler. Without one they stop the run.
+    #[must_use]
+    pub fn following(mut self, definitions: Arc<dyn DefinitionHandler>) -> Self {
+        self.definitions = Some(definitions);
+        self
+    }
+
+    /// An engine for another plan that goes on with the same counters, progress and handler.
+    #[must_use]
+    pub fn succeeded_by(&self, plan: SyncPlan) -> Self {
+        Self {
+            plan,
+            config: self.config.clone(),
+            counters: self.counters.clone(),
+            progress: self.progress.clone(),
+            definitions: self.definitions.clone(),
         }
     }
 
@@ -87,8 +119,8 @@ impl Synchronizer {
     /// and closes all connections.
     ///
     /// # Errors
-    /// What a lane or the feed failed with. After a transient one (also `OMS-APPLY-0005`) claim
-    /// again and run again; after a fenced one never. `OMS-APPLY-0003` for DDL on a table of the
+    /// What a lane, the feed or the handler of definitions failed with. After a transient one (also `OMS-APPLY-0005`) claim
+    /// again and run again; after a fenced one never. Without such a handler `OMS-APPLY-0003` for DDL on a table of the
     /// plan, with everything before it durable; `-0007`, `-0008` and `-0009` as in [`crate::ApplyError`].
     pub async fn run(
         &self,
@@ -109,6 +141,7 @@ impl Synchronizer {
         let window = Window::new(&self.plan);
         let tables = self.plan.tables.len();
         let mut intake = Intake::new(source, &self.config, window, above, tables);
+        intake.definitions = self.definitions.as_deref();
         let ended = Box::pin(intake.run(&mut running)).await;
         running.shut_down().await;
         match ended {

@@ -16,7 +16,8 @@ pub trait EventSource: Send + Sync {
 pub trait EventFeed: Send {
     /// The next events in the order of the log: at least one, rows of about `max_bytes` at most
     /// (one row may be larger). Waits while there are none. `None`: the feed has ended for good,
-    /// which only feeds with an end do.
+    /// which only feeds with an end do. A [`LogEvent::Ddl`] is the last of those given at once: what follows it is decoded
+    /// only when it was dealt with, by which the tables may have become others.
     ///
     /// Need not be cancel safe: a feed is dropped after a cancelled call.
     async fn next(&mut self, max_bytes: usize) -> Result<Option<Vec<LogEvent>>, Failure>;

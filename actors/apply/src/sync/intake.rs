@@ -7,7 +7,7 @@ use oms_core::{AppliedSet, ApplyMode, Failure, LogEvent, Position, RowChange, Ro
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    EventFeed, EventSource, SyncConfig, SyncEnd,
+    AfterDdl, DefinitionHandler, EventFeed, EventSource, LoggedDdl, SyncConfig, SyncEnd,
     lane::Transaction,
     running::{Halt, Running},
     stream::Streaming,
@@ -74,6 +74,9 @@ pub(super) struct Intake<'a> {
     /// Where a large transaction ends that was read once for this, and which one: its number, and
     /// the aborted ones directly before it.
     measured: Option<(u64, u32, Position)>,
+    /// The feed, while a statement that defines is dealt with: what follows it is not read ahead.
+    held: Option<Box<dyn EventFeed>>,
+    pub(super) definitions: Option<&'a dyn DefinitionHandler>,
 }
 
 impl<'a> Intake<'a> {
@@ -95,6 +98,8 @@ impl<'a> Intake<'a> {
             open: None,
             aborts: 0,
             measured: None,
+            held: None,
+            definitions: None,
         }
     }
 
@@ -127,8 +132,24 @@ impl<'a> Intake<'a> {
                     database,
                     statement,
                     position,
-                    ..
-                } => self.on_ddl(running, database, &statement, position).await?,
+                    source_time_us,
+                    context,
+                } => {
+                    let ddl = LoggedDdl {
+                        database,
+                        statement,
+                        position,
+                        source_time_us,
+                        context,
+                    };
+                    match self.on_ddl(running, ddl).await? {
+                        Behind::Stop => true,
+                        Behind::Go => false,
+                        Behind::Redefined => {
+                            return Ok(SyncEnd::Redefined(running.tracker.watermark().clone()));
+                        }
+                    }
+                }
             };
             if end {
                 return self.reached(running).await;
@@ -149,9 +170,10 @@ impl<'a> Intake<'a> {
             while running.is_over_budget() {
                 running.step().await?;
             }
-            let mut fetching = match self.fetching.take() {
-                Some(fetching) => fetching,
-                None => {
+            let mut fetching = match (self.fetching.take(), self.held.take()) {
+                (Some(fetching), _) => fetching,
+                (None, Some(feed)) => fetch(feed, self.config.feed_bytes),
+                (None, None) => {
                     // Only at the start and after a drain, so everything begun is applied.
                     let from = running.tracker.watermark().position.clone();
                     let (source, bytes) = (self.source, self.config.feed_bytes);
@@ -166,7 +188,11 @@ impl<'a> Intake<'a> {
                     };
                     running.gauge.add(rows_bytes(&events));
                     self.events = events.into();
-                    self.fetching = Some(fetch(feed, self.config.feed_bytes));
+                    if matches!(self.events.back(), Some(LogEvent::Ddl { .. })) {
+                        self.held = Some(feed);
+                    } else {
+                        self.fetching = Some(fetch(feed, self.config.feed_bytes));
+                    }
                 }
             }
         }
@@ -351,6 +377,7 @@ impl<'a> Intake<'a> {
         let unread: Vec<LogEvent> = std::mem::take(&mut self.events).into();
         running.gauge.remove(rows_bytes(&unread));
         self.fetching = None;
+        self.held = None;
         Ok(())
     }
 
@@ -371,26 +398,55 @@ impl<'a> Intake<'a> {
         }
     }
 
-    async fn on_ddl(
-        &mut self,
-        running: &mut Running<'_>,
-        database: String,
-        statement: &str,
-        position: Position,
-    ) -> Result<bool, Halt> {
+    async fn on_ddl(&mut self, running: &mut Running<'_>, ddl: LoggedDdl) -> Result<Behind, Halt> {
         self.outside("a statement")?;
-        if self.window.stop(&position)? == Stop::Behind {
-            return Ok(true);
+        let stop = self.window.stop(&ddl.position)?;
+        if stop == Stop::Behind {
+            return Ok(Behind::Stop);
         }
-        running.settle().await?;
-        Err(ApplyError::DdlNotFollowed {
-            kind: statement_kind(statement),
-            database,
-            statement: shortened(statement),
-            position: Box::new(position),
+        let mut after = AfterDdl::Continue;
+        match self.definitions {
+            None => {
+                running.settle().await?;
+                return Err(ApplyError::DdlNotFollowed {
+                    kind: statement_kind(&ddl.statement),
+                    database: ddl.database,
+                    statement: shortened(&ddl.statement),
+                    position: Box::new(ddl.position),
+                }
+                .into());
+            }
+            Some(definitions) if definitions.concerns(&ddl) => {
+                running.settle().await?;
+                let behind = running.tracker.watermark().clone();
+                let mut carried = definitions.on_ddl(&ddl, &behind);
+                // Lanes rest meanwhile; a lane whose connection breaks ends the run, which carries on with the statement.
+                after = loop {
+                    if let Some(after) = running.step_or(&mut carried).await? {
+                        break after?;
+                    }
+                };
+            }
+            Some(_) => {}
         }
-        .into())
+        self.aborts = 0;
+        running.heartbeat(ddl.position, ddl.source_time_us);
+        if after == AfterDdl::Redefined {
+            running.settle().await?;
+            return Ok(Behind::Redefined);
+        }
+        Ok(match stop {
+            Stop::At => Behind::Stop,
+            Stop::Before | Stop::Behind => Behind::Go,
+        })
     }
+}
+
+/// How reading goes on behind a statement that defines.
+enum Behind {
+    Go,
+    Stop,
+    Redefined,
 }
 
 fn rows_bytes(events: &[LogEvent]) -> usize {

@@ -1,6 +1,7 @@
 //! Incremental synchronization: from log events to destination transactions.
 
 mod config;
+mod definitions;
 mod engine;
 mod feed;
 mod gauge;
@@ -14,6 +15,7 @@ mod tracker;
 mod window;
 
 pub use config::{CommitOrder, SyncConfig, SyncPlan};
+pub use definitions::{AfterDdl, DefinitionHandler, LoggedDdl};
 pub use engine::{SyncEnd, Synchronizer, resume_or_initialize};
 pub use feed::{EventFeed, EventSource};
 use gauge::MemoryGauge;

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use async_trait::async_trait;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use oms_core::{
-    Capture, CapturedRecord, Failure, LogDecoder, LogEvent, Position, RecordFlags, Row, RowChange, TableMap,
-    TableName, codes,
+    Capture, CapturedRecord, DdlContext, Failure, LogDecoder, LogEvent, Position, RecordFlags, Row,
+    RowChange, TableMap, TableName, codes,
 };
 
 use super::MemorySource;
@@ -54,6 +54,7 @@ fn record(names: &[TableName], event: &LogEvent) -> CapturedRecord {
             statement,
             position,
             source_time_us,
+            context: _,
         } => {
             payload.put_u8(DDL);
             put_text(&mut payload, database);
@@ -185,6 +186,10 @@ impl LogDecoder for MemoryDecoder {
                 statement: text(&mut payload)?,
                 position: position()?,
                 source_time_us,
+                context: DdlContext {
+                    exact: true,
+                    ..DdlContext::default()
+                },
             }),
             kind => return Err(broken(format!("a record of the unknown kind {kind}"))),
         }

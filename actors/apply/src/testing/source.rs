@@ -194,6 +194,7 @@ impl MemorySource {
             statement: statement.into(),
             position: position(state.log.len() + 1),
             source_time_us: state.log.len() as i64 * 1_000,
+            context: Default::default(),
         };
         state.log.push(vec![event]);
         drop(state);
@@ -295,6 +296,9 @@ impl EventFeed for MemoryFeed {
                     }
                     events.push(event.clone());
                     self.within += 1;
+                    if matches!(event, LogEvent::Ddl { .. }) {
+                        break;
+                    }
                 }
                 if !events.is_empty() {
                     return Ok(Some(events));

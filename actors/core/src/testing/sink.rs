@@ -74,6 +74,7 @@ pub async fn run_all(bed: &dyn SinkBed) {
     clearing_is_fenced(bed).await;
     forgetting_removes_everything(bed).await;
     what_is_applied_can_be_read_without_claiming(bed).await;
+    definitions_are_kept_from_former_owners(bed).await;
     records::run_all(&Records(bed.sink())).await;
 }
 
@@ -735,6 +736,53 @@ pub async fn forgetting_removes_everything(bed: &dyn SinkBed) {
         loaded.iter().map(Option::is_some).collect::<Vec<_>>(),
         [false, true]
     );
+}
+
+/// Statements that define run under the latest claim only, and under one definer at a time.
+pub async fn definitions_are_kept_from_former_owners(bed: &dyn SinkBed) {
+    let setup = Setup::new(bed, "definitions", TableShape::Keyed).await;
+    let name = |table: &str| TableName::new(DATABASE, table);
+    let create = |table: &str| format!("CREATE TABLE {} (id INT PRIMARY KEY)", name(table));
+    let exists = async |table: &str| {
+        let found = setup.sink.load_tables(&[name(table)]).await.expect("look");
+        found.into_iter().next().flatten().is_some()
+    };
+    let first = setup.claim(1, 0).await;
+    let settings = ["SET SESSION no_such_setting_anywhere = 1"];
+    let mut former = first.definer(&settings).await.expect("a definer");
+    former.execute(&create("defined_1")).await.expect("create");
+    assert!(exists("defined_1").await);
+    let refused = former.execute(&create("defined_1")).await.expect_err("it exists");
+    assert!(!refused.is_fenced() && !refused.is_transient(), "{refused}");
+    former
+        .execute(&create("defined_2"))
+        .await
+        .expect("go on after an error");
+
+    let second = setup.claim(2, 0).await;
+    let fenced = former
+        .execute(&create("defined_3"))
+        .await
+        .expect_err("a newer claim");
+    assert!(fenced.is_fenced(), "{fenced}");
+    assert!(!exists("defined_3").await);
+    let fenced = first.definer(&[]).await.err().expect("a newer claim");
+    assert!(fenced.is_fenced(), "{fenced}");
+
+    // The former owner still holds the lock and does nothing: it is ended.
+    let mut latest = second.definer(&[]).await.expect("a definer");
+    latest.execute(&create("defined_4")).await.expect("create");
+    assert!(former.execute(&create("defined_5")).await.is_err());
+    assert!(!exists("defined_5").await);
+    latest.close().await;
+    // One that was dropped, as by a process that ended, is in nobody's way.
+    drop(second.definer(&[]).await.expect("a definer"));
+    let mut again = second.definer(&[]).await.expect("a definer");
+    for table in ["defined_1", "defined_2", "defined_4"] {
+        let drop = format!("DROP TABLE {}", name(table));
+        again.execute(&drop).await.expect("drop");
+    }
+    again.close().await;
 }
 
 /// What is committed can be read by anybody, and reading it fences nobody.

@@ -130,6 +130,13 @@ impl SchemaTracker {
         (table.options.charset, table.options.collation) = (Some(around.0), Some(around.1));
     }
 
+    /// Takes over the name of a view. Its database must have been loaded.
+    pub fn load_view(&mut self, name: &TableName) {
+        if let Some(database) = self.databases.get_mut(&name.database) {
+            database.views.insert(name.table.clone());
+        }
+    }
+
     /// A table as it is now. Character columns say their character set and collation.
     pub fn table(&self, name: &TableName) -> Option<&TableDefinition> {
         self.tracked(name).map(|table| &table.definition)
@@ -155,6 +162,20 @@ impl SchemaTracker {
         self.databases
             .get(&name.database)
             .is_some_and(|d| d.views.contains(&name.table))
+    }
+
+    /// Knows nothing of a table any more: what a statement left behind could not be told.
+    pub fn forget(&mut self, name: &TableName) {
+        if let Some(database) = self.databases.get_mut(&name.database) {
+            database.tables.remove(&name.table);
+            database.changes.remove(&name.table);
+            database.online.remove(&name.table);
+        }
+    }
+
+    /// Whether statements about a database are followed.
+    pub fn follows_database(&self, name: &str) -> bool {
+        self.follows(name)
     }
 
     fn tracked(&self, name: &TableName) -> Option<&TrackedTable> {

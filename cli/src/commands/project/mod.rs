@@ -1,6 +1,7 @@
 //! `omsnode project`.
 
 mod changes;
+mod ddl;
 mod inspect;
 mod lifecycle;
 mod objects;
@@ -164,6 +165,11 @@ pub(crate) enum ProjectCommand {
         #[command(subcommand)]
         command: objects::ObjectCommand,
     },
+    /// List and decide about statements of the source that define tables
+    Ddl {
+        #[command(subcommand)]
+        command: ddl::DdlCommand,
+    },
     /// Change limits and concurrency, also while the project runs: it goes on with the new ones at once
     Tune(tune::TuneArgs),
     /// Change the name and options of a project that exists
@@ -280,6 +286,7 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::Batch(arguments) => several::batch(context, arguments).await,
         C::Template { command } => several::template(context, command).await,
         C::Labels => several::labels(context).await,
+        C::Ddl { command } => ddl::run(context, command).await,
         C::Object { command } => objects::decide(context, command).await,
     }
 }

@@ -282,7 +282,7 @@ pub(super) async fn decide(context: &Context, command: ObjectCommand) -> Result<
     Ok(Exit::Ok)
 }
 
-fn read(file: &Path) -> Result<Vec<String>, CliError> {
+pub(super) fn read(file: &Path) -> Result<Vec<String>, CliError> {
     let (name, mut text) = (file.display().to_string(), String::new());
     if file == Path::new("-") {
         std::io::stdin()

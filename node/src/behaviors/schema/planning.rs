@@ -28,7 +28,7 @@ pub(crate) struct SchemaPlanning {
 }
 
 impl SchemaPlanning {
-    fn options(&self) -> ConvertOptions {
+    pub(crate) fn options(&self) -> ConvertOptions {
         let schema = self.spec.schema.clone().unwrap_or_default();
         let rules = |list: &[v1::NameRule]| list.iter().map(|r| (r.from.clone(), r.to.clone())).collect();
         let mut renames = Renames::default();

@@ -7,8 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use oms_core::{
-    CapturedRecord, DecodeProgress, Failure, LogDecoder, LogEvent, Position, RecordFlags, RowChange,
-    TableMap, TableName, codes,
+    CapturedRecord, DdlContext, DecodeProgress, Failure, LogDecoder, LogEvent, Position, RecordFlags,
+    RowChange, TableMap, TableName, codes,
 };
 
 use super::{
@@ -63,7 +63,16 @@ struct Open {
     /// It was prepared for a two-phase commit by the client.
     xa: bool,
     /// What its only statement means, if it is one.
-    statement: Option<(Meaning, String, String)>,
+    statement: Option<LoggedStatement>,
+}
+
+/// A statement that is a group of its own.
+#[derive(Debug)]
+struct LoggedStatement {
+    defines: bool,
+    database: String,
+    text: String,
+    context: DdlContext,
 }
 
 /// What a table number means.
@@ -241,7 +250,7 @@ impl BinlogDecoder {
                 }
                 Ok(())
             }
-            Role::Statement => self.statement(header, body, last),
+            Role::Statement => self.statement(header, body, last, out),
             Role::Body => match header.kind {
                 event_kind::TABLE_MAP => self.table_map(body),
                 event_kind::ROWS_QUERY
@@ -275,7 +284,13 @@ impl BinlogDecoder {
         }
     }
 
-    fn statement(&mut self, header: &EventHeader, body: &[u8], last: bool) -> Result<(), EventError> {
+    fn statement(
+        &mut self,
+        header: &EventHeader,
+        body: &[u8],
+        last: bool,
+        out: &mut Vec<LogEvent>,
+    ) -> Result<(), EventError> {
         let event = QueryEvent::parse(header, body, self.limit)?;
         let text = event.statement.trim_ascii();
         if is_word(text, "BEGIN") || is_word(text, "COMMIT") {
@@ -290,6 +305,19 @@ impl BinlogDecoder {
         let database = String::from_utf8_lossy(event.database).into_owned();
         let statement = event.text();
         let meaning = self.names.judge(&database, &statement);
+        let mut context = DdlContext {
+            sql_mode: event.session.sql_mode,
+            server_collation: event.session.server_collation,
+            explicit_timestamps: event.session.explicit_timestamps,
+            exact: event.is_exact(),
+            in_transaction: false,
+        };
+        let follows = self.tables.follows_definitions()
+            && match meaning {
+                Meaning::Definition => true,
+                Meaning::Other => ProjectNames::may_define_tables(&statement),
+                Meaning::Framing | Meaning::PartialRollback | Meaning::Rows => false,
+            };
         let begun = self.open.as_ref().is_some_and(|o| o.begun);
         match meaning {
             Meaning::Rows => Err(EventError::of(
@@ -304,6 +332,20 @@ impl BinlogDecoder {
                 "part of a transaction that changed tables of the project was rolled back after it was logged \
                  (a transaction that also changed tables without transactions)",
             )),
+            // CREATE TABLE … SELECT: the rows follow in the same transaction.
+            Meaning::Definition | Meaning::Other
+                if follows && !last && !begun && ProjectNames::creates_table(&statement) =>
+            {
+                context.in_transaction = true;
+                out.push(LogEvent::Ddl {
+                    database,
+                    statement,
+                    position: self.last.clone(),
+                    source_time_us: i64::from(header.timestamp) * 1_000_000,
+                    context,
+                });
+                Ok(())
+            }
             Meaning::Definition if !last => Err(EventError::definition(format!(
                 "a statement that may change the definition of tables of the project is part of a transaction: {}",
                 verb(&statement)
@@ -312,7 +354,12 @@ impl BinlogDecoder {
                 if let Some(open) = &mut self.open
                     && last
                 {
-                    open.statement = Some((meaning, database, statement));
+                    open.statement = Some(LoggedStatement {
+                        defines: meaning == Meaning::Definition || follows,
+                        database,
+                        text: statement,
+                        context,
+                    });
                 }
                 Ok(())
             }
@@ -447,20 +494,22 @@ impl BinlogDecoder {
         let source_time_us = record.source_time_us;
         self.last.clone_from(&position);
         let open = self.open.take().unwrap_or_default();
-        if let Some((meaning, database, statement)) = open.statement
+        if let Some(logged) = open.statement
             && !open.begun
         {
-            out.push(match meaning {
-                Meaning::Definition => LogEvent::Ddl {
-                    database,
-                    statement,
+            out.push(if logged.defines {
+                LogEvent::Ddl {
+                    database: logged.database,
+                    statement: logged.text,
                     position,
                     source_time_us,
-                },
-                _ => LogEvent::Heartbeat {
+                    context: logged.context,
+                }
+            } else {
+                LogEvent::Heartbeat {
                     position,
                     source_time_us,
-                },
+                }
             });
             return Ok(());
         }

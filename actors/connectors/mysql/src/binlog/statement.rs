@@ -52,6 +52,36 @@ impl ProjectNames {
                 .contains(&(database.to_lowercase(), table.to_lowercase()))
     }
 
+    /// Whether a statement may define, change or remove a table or a database of whatever name. Temporary tables
+    /// do not count.
+    pub(crate) fn may_define_tables(statement: &str) -> bool {
+        let Some(tokens) = tokenize(statement) else {
+            return true;
+        };
+        let Some(first) = tokens.first() else { return false };
+        let verbs = [
+            "CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", "START", "COMMIT", "ROLLBACK",
+        ];
+        if !verbs.iter().any(|verb| first.is(verb)) {
+            return false;
+        }
+        let objects = [
+            "TABLE", "TABLES", "DATABASE", "SCHEMA", "INDEX", "VIEW", "SEQUENCE",
+        ];
+        let named = first.is("TRUNCATE") || tokens.iter().take(12).any(|t| objects.iter().any(|o| t.is(o)));
+        named && !tokens.iter().take(4).any(|t| t.is("TEMPORARY"))
+    }
+
+    /// Whether a statement creates a table that is not temporary.
+    pub(crate) fn creates_table(statement: &str) -> bool {
+        let Some(tokens) = tokenize(statement) else {
+            return false;
+        };
+        tokens.first().is_some_and(|t| t.is("CREATE"))
+            && tokens.iter().take(4).any(|t| t.is("TABLE"))
+            && !tokens.iter().take(4).any(|t| t.is("TEMPORARY"))
+    }
+
     /// Judges a statement executed with a default database. What is not understood counts as a
     /// change of a definition.
     pub(crate) fn judge(&self, database: &str, statement: &str) -> Meaning {

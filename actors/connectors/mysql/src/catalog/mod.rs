@@ -4,11 +4,13 @@
 mod column_type;
 mod definitions;
 mod objects;
+mod outline;
 mod programs;
 mod tables;
 
 pub use definitions::ViewDefinition;
 pub use objects::{Database, ForeignKey, ForeignKeyRule, Object, ObjectType, Partitioning, Trigger};
+pub use outline::{Outline, OutlineIndex, outline};
 pub use programs::Program;
 
 use mysql_async::{Conn, Params, Row, prelude::Queryable};

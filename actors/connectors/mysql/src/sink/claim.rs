@@ -7,13 +7,14 @@ use std::{
 
 use async_trait::async_trait;
 use oms_core::{
-    Applier, ApplyCheckpoint, ChunkReceipt, ChunkWriter, Claim, ClaimNumber, ClaimToken, Failure, LaneId,
-    LaneState, RecordWriter, SinkOptions, TableName, codes,
+    Applier, ApplyCheckpoint, ChunkReceipt, ChunkWriter, Claim, ClaimNumber, ClaimToken, Definer, Failure,
+    LaneId, LaneState, RecordWriter, SinkOptions, TableName, codes,
 };
 
 use super::{
     applier::MysqlApplier,
     chunk_writer::MysqlChunkWriter,
+    definer::MysqlDefiner,
     fence::{self, COMPONENT_ROW, FIRST_WRITER, Fence, Holder},
     locker::Locker,
     plan::Plans,
@@ -269,6 +270,13 @@ impl Claim for MysqlClaim {
             self.holder.clone(),
             self.plans.clone(),
         )))
+    }
+
+    async fn definer(&self, settings: &[&str]) -> Result<Box<dyn Definer>, Failure> {
+        let session = self.session().await?;
+        let row = WriterRows::take(&self.writers);
+        let definer = MysqlDefiner::open(session, &self.holder, row, settings).await?;
+        Ok(Box::new(definer))
     }
 
     fn record_writer(&self) -> Result<Arc<dyn RecordWriter>, Failure> {

@@ -15,6 +15,7 @@ mod batch;
 pub mod charset;
 mod chunk_writer;
 mod claim;
+mod definer;
 mod dialect;
 mod fence;
 mod form;

@@ -251,6 +251,7 @@ mod tests {
             statement: String::new(),
             position: at(offset),
             source_time_us: 0,
+            context: Default::default(),
         };
         let mut cut = Cut::new(at(100), &member);
         assert!(cut.accept(ddl(100)));

@@ -28,6 +28,15 @@ area! {
     POSITION_NOT_COMPARABLE = "OMS-APPLY-0009", StopAndAsk, "two positions of the source cannot be compared",
         "Whether a change lies before or behind a snapshot or stop position cannot be told, because another server answers and neither position names its transactions.",
         "Point the data source at the server that the positions belong to, enable GTID mode, or import the tables again.";
+    DDL_UNDECIDED = "OMS-APPLY-0011", StopAndAsk, "a statement that defines tables waits for a decision",
+        "The source executed a statement that changes what is migrated, and it cannot be carried over as it is, or the destination refused what it became.",
+        "Look at it with `omsnode project ddl list`. Mend the cause at the destination and resume, or say what is to be executed instead (`project ddl edit`), or leave the change out (`project ddl skip`), then resume.";
+    DDL_TOO_EARLY = "OMS-APPLY-0012", StopAndAsk, "a table was redefined before its changes could be applied",
+        "The source executed a statement that changes the definition of a migrated table after capture began and before incremental synchronization did. In which shape rows were copied cannot be told.",
+        "Make a new project, and change no definitions of its tables until it synchronizes incrementally.";
+    DDL_STATE_DAMAGED = "OMS-APPLY-0013", StopAndAsk, "the recorded definitions of the source cannot be read",
+        "The records of incremental synchronization at the destination that hold the followed definitions are incomplete, changed, or were written by another version.",
+        "Restore the hidden database of the destination together with its data, or make a new project.";
     CRASHED = "OMS-APPLY-0010", Bug, "the component crashed again and again",
         "Its worker ended abnormally several times in a row on this node.",
         "Another node takes the component over if there is one. Report it with the component's log.";

@@ -6,6 +6,7 @@
 
 mod app;
 mod client;
+mod column_mapping;
 mod commands;
 mod confirm;
 mod error;
@@ -20,6 +21,6 @@ mod watch;
 
 pub use app::{command_line, run};
 pub use exit::Exit;
-pub use object_list::{ObjectListError, parse_object_list, write_object_list};
+pub use object_list::{ObjectList, ObjectListError, parse_object_list, write_object_list};
 pub use spec::{SpecError, parse_spec};
 pub use statements::{StatementError, split_statements};

@@ -264,6 +264,7 @@ async fn operations_at_the_wrong_moment() {
                 .map(|(name, to)| TableSelection {
                     name: (*name).into(),
                     rename_to: (*to).into(),
+                    ..Default::default()
                 })
                 .collect(),
             ..Default::default()

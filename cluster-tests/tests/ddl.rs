@@ -222,6 +222,7 @@ async fn what_stops_is_decided() {
         .map(|name| oms_proto::v1::TableSelection {
             name: name.into(),
             rename_to: if name == "b" { "bb".into() } else { String::new() },
+            ..Default::default()
         })
         .to_vec();
     scenario.launch(spec).await.unwrap();

@@ -1,5 +1,6 @@
 //! From a spec's selection to the objects that move.
 
+mod choice;
 mod new_tables;
 mod pattern;
 mod resolve;
@@ -12,6 +13,7 @@ use oms_meta::{check_full, check_incremental};
 use oms_mysql::{catalog::Database, precheck::KEYS};
 use oms_proto::v1::{Concurrency, DdlSynchronization, MatchRules, ProjectSpec, StepKind};
 
+pub(crate) use choice::{check_against, choices};
 pub(crate) use new_tables::NewTables;
 pub(crate) use resolve::{Resolved, databases, resolve};
 use rule::Rule;
@@ -105,6 +107,7 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
             }
         }
     }
+    choice::check_choices(spec, &mut problems);
     let skipped = spec.precheck.iter().flat_map(|p| &p.skip);
     for key in skipped.filter(|k| !KEYS.iter().any(|known| known.eq_ignore_ascii_case(k))) {
         problems.push(format!(

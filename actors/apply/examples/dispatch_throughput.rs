@@ -232,6 +232,7 @@ fn main() {
         foreign_keys: Vec::new(),
         skip_until: BTreeMap::new(),
         safe_until: None,
+        always_safe: Default::default(),
         stop_at: None,
     };
     let config = SyncConfig {

@@ -211,6 +211,7 @@ async fn replay(
         foreign_keys: Vec::new(),
         skip_until: report.snapshots(),
         safe_until: Some(safe_until),
+        always_safe: Default::default(),
         stop_at: None,
     };
     let config = SyncConfig {

@@ -257,6 +257,7 @@ fn run(end: fn() -> LogEvent, stop_at: Option<Position>, large_rows: usize) -> O
         foreign_keys: Vec::new(),
         skip_until: BTreeMap::new(),
         safe_until: None,
+        always_safe: Default::default(),
         stop_at,
     };
     let checkpoint = ApplyCheckpoint {

@@ -28,6 +28,7 @@ fn plan(tables: &Arc<Vec<TablePair>>) -> SyncPlan {
         foreign_keys: Vec::new(),
         skip_until: BTreeMap::new(),
         safe_until: None,
+        always_safe: Default::default(),
         stop_at: None,
     }
 }

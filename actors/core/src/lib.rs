@@ -13,6 +13,7 @@
 mod change;
 mod checkpoint;
 mod chunk_ends;
+mod condition;
 mod digest;
 mod error;
 mod gtid;
@@ -35,6 +36,7 @@ mod value;
 pub use change::{DdlContext, LogEvent, RowChange, TableMap};
 pub use checkpoint::{AppliedSet, ApplyCheckpoint, LaneState, Watermark};
 pub use chunk_ends::ChunkEnds;
+pub use condition::{ConditionValue, RowCondition, RowOperator};
 pub use digest::{ChunkDigest, DigestColumn, DigestForm};
 pub use error::Failure;
 pub use gtid::{GtidParseError, MariaDbGtidPosition, MysqlGtidSet};

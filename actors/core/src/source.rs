@@ -7,7 +7,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{ChunkDigest, DigestColumn, Failure, LogEvent, Position, Row, TableMap, TableName, TableSchema};
+use crate::{
+    ChunkDigest, DigestColumn, Failure, LogEvent, Position, Row, RowCondition, TableMap, TableName,
+    TableSchema,
+};
 
 /// A database that rows are read from. Cheap to share; every method may be called at any time and
 /// from many places at once.
@@ -21,6 +24,15 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// `OMS-SRC-0011` names every table that does not exist; `OMS-SRC-0016` the columns whose type
     /// cannot be read exactly.
     async fn load_tables(&self, names: &[TableName]) -> Result<Vec<TableSchema>, Failure>;
+
+    /// How a table looks through this source whose definition came from elsewhere than [`Source::load_tables`], for
+    /// example because statements of the log were followed. Differs only where rows or columns are chosen.
+    ///
+    /// # Errors
+    /// `OMS-FILTER-0001` when what is chosen does not fit the definition.
+    fn seen(&self, table: TableSchema) -> Result<TableSchema, Failure> {
+        Ok(table)
+    }
 
     /// The end of the log now. Everything committed before the call is before it.
     async fn current_position(&self) -> Result<Position, Failure>;
@@ -207,6 +219,13 @@ pub trait SnapshotReader: Send {
         range: &ChunkRange,
         order: KeyOrder,
     ) -> Result<(), Failure>;
+
+    /// Of this table, rows for which the condition is not true may be left out of what is read from now on: of chunks,
+    /// keys and whole tables. They need not be. `None`: all rows are wanted again. The ends of chunks are found among
+    /// all rows in any case.
+    fn restrict(&mut self, table: &TableName, condition: Option<&RowCondition>) {
+        let _ = (table, condition);
+    }
 
     /// Lets the server digest the rows of a chunk as they are committed now, in key order. `None`: this server
     /// cannot, or not this chunk, or what it said is not certain; nothing is known then.

@@ -5,12 +5,14 @@
 //!   `SHOW CREATE` prints. A construct that is not known is an error, never left out.
 //! * [`convert_table`] and its siblings rewrite a definition for a destination that is described by
 //!   [`DestinationTraits`], and say so in [`ConversionNote`]s.
+//! * A [`ColumnChoice`] says which columns of a table move, under which names, and which are added.
 //! * [`plan`] orders objects, resolves what depends on several of them, and gives the
 //!   [`ObjectRecord`]s that a user sees, retries, edits and skips.
 //! * [`DdlStatement::parse`] reads a statement of a log, [`SchemaTracker`] follows statements through
 //!   the definitions of the source, and [`convert_ddl`] says what becomes of one at the destination.
 //! * [`compatible`] tells whether an existing destination table can hold every row of a source table.
 
+mod choose;
 mod compare;
 mod convert;
 mod convert_ddl;
@@ -22,6 +24,7 @@ mod syntax;
 mod track;
 mod traits;
 
+pub use choose::ColumnChoice;
 pub use compare::{Difference, compatible, differences};
 pub use convert::{
     CharsetRules, ConversionNote, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, Refusal,

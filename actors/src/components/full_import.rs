@@ -4,11 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use oms_apply::{
-    ExistingPolicy, ImportConfig, ImportEnd, ImportReport, ImportTuning, Importer, TableState, Workers,
+    ExistingPolicy, ImportConfig, ImportEnd, ImportReport, ImportTuning, Importer, LeftOut, TableState,
+    Workers,
 };
 use oms_core::{ClaimToken, Failure, Sink, Source};
 
-use super::pairs::{Mapping, load_pairs};
+use super::{
+    incr_sync::left_out_words,
+    pairs::{Mapping, load_pairs},
+};
 use crate::{Behavior, Completion, Context, Facts, Live};
 
 /// How often progress is published.
@@ -41,6 +45,7 @@ pub struct FullImport {
     source: Arc<dyn Source>,
     sink: Arc<dyn Sink>,
     settings: FullImportSettings,
+    left_out: Option<Arc<LeftOut>>,
 }
 
 impl FullImport {
@@ -50,7 +55,13 @@ impl FullImport {
             source,
             sink,
             settings,
+            left_out: None,
         }
+    }
+
+    /// Tells in its progress what the source leaves out.
+    pub fn leaving_out(self, left_out: Option<Arc<LeftOut>>) -> Self {
+        Self { left_out, ..self }
     }
 
     fn config(&self) -> ImportConfig {
@@ -71,7 +82,12 @@ impl FullImport {
 }
 
 /// Publishes progress, and passes on changes of the tuning, until dropped.
-async fn follow(context: &Context, importer: &Importer, tuning: &Live<ImportTuning>) {
+async fn follow(
+    context: &Context,
+    importer: &Importer,
+    tuning: &Live<ImportTuning>,
+    left_out: Option<&LeftOut>,
+) {
     let progress = importer.progress();
     let mut tick = tokio::time::interval(TICK);
     let mut known = tuning.now();
@@ -83,7 +99,7 @@ async fn follow(context: &Context, importer: &Importer, tuning: &Live<ImportTuni
             importer.tune(now);
             context.log.info(format!("goes on with {}", words(&now)));
         }
-        publish(context, &progress.read());
+        publish(context, &progress.read(), left_out);
     }
 }
 
@@ -105,7 +121,7 @@ fn words(tuning: &ImportTuning) -> String {
     words
 }
 
-fn publish(context: &Context, tables: &[oms_apply::TableProgress]) {
+fn publish(context: &Context, tables: &[oms_apply::TableProgress], left_out: Option<&LeftOut>) {
     let running: Vec<_> = tables
         .iter()
         .filter(|t| t.state == TableState::Running)
@@ -125,7 +141,7 @@ fn publish(context: &Context, tables: &[oms_apply::TableProgress]) {
         p.total_rows = tables.iter().map(total).sum();
         p.objects = tables.iter().filter(|t| t.state == TableState::Finished).count() as u64;
         p.total_objects = tables.len() as u64;
-        p.detail = running.join(", ");
+        p.detail = running.join(", ") + &left_out_words(left_out);
     });
 }
 
@@ -172,9 +188,9 @@ impl Behavior for FullImport {
         );
         let end = tokio::select! {
             end = importer.run(&context.cancel) => end?,
-            () = follow(context, &importer, &self.settings.tuning) => return Ok(Completion::Stopped),
+            () = follow(context, &importer, &self.settings.tuning, self.left_out.as_deref()) => return Ok(Completion::Stopped),
         };
-        publish(context, &importer.progress().read());
+        publish(context, &importer.progress().read(), self.left_out.as_deref());
         let report = match end {
             ImportEnd::Cancelled => return Ok(Completion::Stopped),
             ImportEnd::Finished(report) => report,
@@ -185,7 +201,7 @@ impl Behavior for FullImport {
                 table.table, table.conflicts
             ));
         }
-        let summary = verdict(&report)?;
+        let summary = verdict(&report)? + &left_out_words(self.left_out.as_deref());
         if self.settings.log_position {
             // Nothing of the import can commit any more: what was read is older than this.
             let safe_until = self.source.current_position().await?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use oms_apply::{
-    ApplyProgress, ClimbConfig, CommitOrder, SyncConfig, SyncEnd, SyncPlan, Synchronizer,
+    ApplyProgress, ClimbConfig, CommitOrder, LeftOut, SyncConfig, SyncEnd, SyncPlan, Synchronizer,
     resume_or_initialize,
 };
 use oms_core::{
@@ -55,6 +55,9 @@ pub struct IncrSyncSettings {
     pub commit_order: CommitOrder,
     /// It has caught up when the lag is below this.
     pub caught_up: Duration,
+    /// Tables of which not all kinds of changes are applied: always in safe mode, because the rows that a change
+    /// expects may not be there, and others may be.
+    pub always_safe: Vec<TableName>,
     /// Bring what has begun to an end, say where that is, and apply nothing more.
     pub settle: Option<Settle>,
 }
@@ -88,6 +91,7 @@ pub struct IncrSync {
     shelf: Arc<Shelf>,
     settings: IncrSyncSettings,
     follow: Option<FollowSettings>,
+    left_out: Option<Arc<LeftOut>>,
 }
 
 impl IncrSync {
@@ -104,6 +108,7 @@ impl IncrSync {
             shelf,
             settings,
             follow: None,
+            left_out: None,
         }
     }
 
@@ -112,6 +117,11 @@ impl IncrSync {
     pub fn following(mut self, follow: FollowSettings) -> Self {
         self.follow = Some(follow);
         self
+    }
+
+    /// Tells in its progress what the source leaves out.
+    pub fn leaving_out(self, left_out: Option<Arc<LeftOut>>) -> Self {
+        Self { left_out, ..self }
     }
 
     /// Publishes progress until dropped.
@@ -146,9 +156,10 @@ impl IncrSync {
                 p.lag_ms = lag_ms;
                 p.position = watermark.position.to_string();
                 p.detail = format!(
-                    "{} transactions in flight, {}",
+                    "{} transactions in flight, {}{}",
                     now.transactions_in_flight,
-                    link.place()
+                    link.place(),
+                    left_out_words(self.left_out.as_deref())
                 );
                 p.applied = Some(watermark.position.clone());
             });
@@ -159,6 +170,14 @@ impl IncrSync {
                 *caught_up = true;
             }
         }
+    }
+}
+
+/// What was left out, behind a comma; empty if that is nothing.
+pub(super) fn left_out_words(left_out: Option<&LeftOut>) -> String {
+    match left_out.map(|l| l.read().words()) {
+        Some(words) if !words.is_empty() => format!(", {words}"),
+        _ => String::new(),
     }
 }
 
@@ -258,6 +277,12 @@ impl IncrSync {
             foreign_keys: Vec::new(),
             skip_until,
             safe_until: self.settings.safe_until.clone(),
+            always_safe: self
+                .settings
+                .always_safe
+                .iter()
+                .filter_map(|name| tables.find(name))
+                .collect(),
             stop_at,
         }
     }

@@ -337,6 +337,7 @@ impl Node {
                 .collect(),
             start: self.meta.start_position().unwrap(),
             safe_until: None,
+            always_safe: Vec::new(),
             snapshots: Vec::new(),
             lanes: Lanes::Fixed(3),
             commit_order: Default::default(),

@@ -1,7 +1,8 @@
-//! Decoding of texts for verification, with the tables that the sinks convert with.
+//! Decoding of texts for verification and row filters, with the tables that the sinks convert with.
 
 use std::{collections::BTreeMap, sync::RwLock};
 
+use oms_apply::TextDecoder;
 use oms_mysql::sink::charset::Decoder;
 use oms_verify::Charsets;
 
@@ -34,5 +35,15 @@ impl Charsets for ServerCharsets {
 
     fn decode(&self, charset: &str, bytes: &[u8]) -> Option<String> {
         self.with(charset, |d| d.and_then(|d| d.decode(bytes).ok()))
+    }
+}
+
+impl TextDecoder for ServerCharsets {
+    fn is_known(&self, charset: &str) -> bool {
+        Charsets::is_known(self, charset)
+    }
+
+    fn decode(&self, charset: &str, bytes: &[u8]) -> Option<String> {
+        Charsets::decode(self, charset, bytes)
     }
 }

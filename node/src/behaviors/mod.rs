@@ -12,8 +12,8 @@ use oms_actors::{
     Behavior, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
     IncrSyncSettings, Lanes, Live, Mapping, Settle, Shelf, Store, StoreSettings,
 };
-use oms_apply::{ImportTuning, Workers};
-use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
+use oms_apply::{ImportTuning, LeftOut, ShapedSource, TextDecoder, Workers};
+use oms_core::{ComponentId, ComponentKind, Failure, Position, Source, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
@@ -26,7 +26,9 @@ use oms_verify::{Preset, Scope, VerifyOptions};
 pub(crate) use precheck::precheck_items;
 pub(crate) use schema::{SchemaPlanning, shown};
 
-use crate::{connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault};
+use crate::{
+    connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault, selection::choices,
+};
 
 /// Most workers that full import starts by itself.
 const MOST_IMPORT_WORKERS: usize = 16;
@@ -176,7 +178,9 @@ impl Behaviors {
             log_position: steps_include(project, StepKind::IncrTransfer),
         };
         let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
-        Ok(Arc::new(FullImport::new(source, destination.sink()?, settings)))
+        let (source, left_out) = chosen(source, project);
+        let import = FullImport::new(source, destination.sink()?, settings);
+        Ok(Arc::new(import.leaving_out(left_out)))
     }
 
     fn incr_sync(
@@ -232,10 +236,18 @@ impl Behaviors {
             } else {
                 None
             },
+            always_safe: choices(spec, &project.selection)
+                .into_iter()
+                .filter(|(_, choice)| !choice.changes.is_all())
+                .map(|(name, _)| name)
+                .collect(),
         };
         let log = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
-        let sync = IncrSync::new(log.clone(), destination.sink()?, self.shelf.clone(), settings);
+        let (log, left_out) = chosen(log, project);
+        let sync = IncrSync::new(log.clone(), destination.sink()?, self.shelf.clone(), settings)
+            .leaving_out(left_out);
         Ok(Arc::new(match incremental.ddl() {
+            // Such a project chooses neither rows nor columns.
             DdlSynchronization::Follow => {
                 let follow = definitions::follow_settings(project, spec, source, destination, log)?;
                 sync.following(follow)
@@ -303,9 +315,32 @@ impl Behaviors {
             synchronized,
         };
         let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
+        let (source, _) = chosen(source, project);
         let sink = destination.sink()?;
         Ok(Arc::new(FullVerification::new(source, sink, settings)))
     }
+}
+
+/// The source as far as the project has chosen rows, columns and changes of it; and what that leaves out, counted.
+pub(crate) fn chosen(
+    source: Arc<dyn Source>,
+    project: &ProjectRecord,
+) -> (Arc<dyn Source>, Option<Arc<LeftOut>>) {
+    let spec = project.public.as_ref().and_then(|p| p.spec.as_ref());
+    let choice = spec
+        .map(|spec| choices(spec, &project.selection))
+        .unwrap_or_default();
+    if choice.is_empty() {
+        return (source, None);
+    }
+    let source = ShapedSource::new(source, choice, text_decoder());
+    let left_out = source.left_out();
+    (Arc::new(source), Some(left_out))
+}
+
+/// Decodes texts for row filters, with the tables that the sinks convert with.
+pub(crate) fn text_decoder() -> Arc<dyn TextDecoder> {
+    Arc::new(charsets::ServerCharsets::default())
 }
 
 /// The tables as full verification numbers and decodes them.

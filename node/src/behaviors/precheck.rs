@@ -1,16 +1,19 @@
 //! Prechecks: both ends are looked at before anything is changed.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use oms_actors::{Behavior, Completion, Context};
-use oms_core::{Failure, PrecheckItem, PrecheckSide, PrecheckStatus, TableName, codes};
+use oms_apply::Shape;
+use oms_core::{Failure, PrecheckItem, PrecheckSide, PrecheckStatus, TableName, TableSchema, codes};
 use oms_meta::{MetaCommand, steps_of};
-use oms_mysql::precheck::{PrecheckPlan, Steps, run};
+use oms_mysql::precheck::{PrecheckPlan, Seen, Steps, run};
 use oms_proto::{
     meta::{SelectedObject, SetPrecheckItems},
     v1::{self, PartialRows, ProjectSpec, StepKind},
 };
 
-use crate::{connectors::Connector, metadata::Metadata};
+use crate::{connectors::Connector, metadata::Metadata, selection::choices};
 
 /// The database that the sinks keep at destinations.
 const META_DATABASE: &str = "omsnode_meta";
@@ -42,6 +45,7 @@ pub(crate) async fn precheck_items(
         },
         meta_database: META_DATABASE.to_owned(),
         now_us,
+        seen: seen(spec, selection),
     };
     for object in selection {
         if let (Some(s), Some(d)) = (&object.source, &object.destination) {
@@ -74,6 +78,21 @@ pub(crate) async fn precheck_items(
         .map(|p| p.skip.as_slice())
         .unwrap_or_default();
     items.iter().map(|item| shown(item, skipped)).collect()
+}
+
+/// Tables with the columns that the spec chooses of them.
+fn seen(spec: &ProjectSpec, selection: &[SelectedObject]) -> Seen {
+    let (choices, texts) = (choices(spec, selection), super::text_decoder());
+    Arc::new(move |table: TableSchema| {
+        let Some(choice) = choices.get(&table.name) else {
+            return Ok(table);
+        };
+        let name = table.name.clone();
+        match Shape::new(choice, Arc::new(table), &texts) {
+            Ok(shape) => Ok(TableSchema::clone(shape.seen())),
+            Err(problems) => Err(Failure::new(codes::filter::NOT_USABLE, problems.join("; ")).context(name)),
+        }
+    })
 }
 
 fn has(spec: &ProjectSpec, kind: StepKind) -> bool {

@@ -370,7 +370,7 @@ mod tests {
     fn what_does_not_exist_is_named_all_at_once() {
         let table = |n: &str| TableSelection {
             name: n.into(),
-            rename_to: String::new(),
+            ..Default::default()
         };
         let s = spec(DatabaseSelection {
             name: "d".into(),
@@ -390,6 +390,7 @@ mod tests {
         let t = |n: &str, to: &str| TableSelection {
             name: n.into(),
             rename_to: to.into(),
+            ..Default::default()
         };
         let s = spec(DatabaseSelection {
             name: "d".into(),

@@ -2,7 +2,7 @@
 
 use oms_proto::{
     meta::{Command, CreateProject, command::Body},
-    v1::DdlSynchronization,
+    v1::{DdlSynchronization, TableSelection},
 };
 use prost::Message as _;
 
@@ -16,7 +16,7 @@ pub type MetaCommand = Body;
 /// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
 /// 3: preferred regions of the leader, and standing for election when the leader asks; projects that are tuned;
 /// commit order and presets of incremental synchronization. 4: objects that are added and removed, options that are set,
-/// templates, following statements that define tables.
+/// templates; following statements that define tables; filters of rows, choice and mapping of columns, choice of changes.
 pub const FEATURE_LEVEL: u32 = 4;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
@@ -43,6 +43,24 @@ fn follows_ddl(create: &CreateProject) -> bool {
     options.is_some_and(|o| o.ddl() == DdlSynchronization::Follow)
 }
 
+/// Whether rows, columns or changes are chosen in words that an older node would pass over: it would move all of them.
+fn chooses_rows_or_columns(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    let Some(spec) = project.and_then(|p| p.spec.as_ref()) else {
+        return false;
+    };
+    let shapes = |t: &TableSelection| {
+        !t.filter.is_empty()
+            || !t.columns.is_empty()
+            || !t.omit_columns.is_empty()
+            || !t.rename_columns.is_empty()
+            || !t.add_columns.is_empty()
+            || t.dml.is_some()
+    };
+    spec.incremental.is_some_and(|i| i.dml.is_some())
+        || spec.databases.iter().flat_map(|d| &d.tables).any(shapes)
+}
+
 /// The feature level that every node needs before a command may be proposed.
 ///
 /// A node that does not know a command refuses it. So that all nodes do, the state machine refuses commands above
@@ -51,7 +69,7 @@ pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
-        Body::CreateProject(c) if follows_ddl(c) => 4,
+        Body::CreateProject(c) if follows_ddl(c) || chooses_rows_or_columns(c) => 4,
         Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)
         | Body::UpdateDataSource(_)

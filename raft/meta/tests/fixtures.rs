@@ -596,6 +596,62 @@ fn every_kind_of_command_reads_as_it_was_written() {
     assert_eq!(kinds, sampled);
 }
 
+/// A project that chooses rows, columns and changes.
+fn choosing() -> command::Body {
+    let mut record = project();
+    if let Some(spec) = record.public.as_mut().and_then(|p| p.spec.as_mut()) {
+        spec.databases = vec![v1::DatabaseSelection {
+            name: "shop".into(),
+            tables: vec![v1::TableSelection {
+                name: "orders".into(),
+                rename_to: "o".into(),
+                filter: "id > 7".into(),
+                columns: vec!["id".into()],
+                omit_columns: vec!["note".into()],
+                rename_columns: vec![v1::NameRule {
+                    from: "id".into(),
+                    to: "number".into(),
+                }],
+                add_columns: vec![v1::AddedColumn {
+                    name: "region".into(),
+                    r#type: "CHAR(2)".into(),
+                    value: "'eu'".into(),
+                }],
+                dml: Some(v1::DmlSelection {
+                    insert: true,
+                    update: true,
+                    delete: true,
+                }),
+            }],
+            ..Default::default()
+        }];
+        spec.incremental = Some(v1::IncrementalOptions {
+            dml: Some(v1::DmlSelection {
+                insert: true,
+                update: true,
+                delete: true,
+            }),
+            ..Default::default()
+        });
+    }
+    command::Body::CreateProject(CreateProject { record: Some(record) })
+}
+
+#[test]
+fn a_project_that_chooses_rows_needs_level_4_and_reads_as_it_was_written() {
+    let body = choosing();
+    assert_eq!(level_of(&body), 4);
+    let command = Command {
+        version: 1,
+        now_ms: 1_234_567,
+        body: Some(body),
+    };
+    let bytes = bytes("create_project_choosing", 4, &command.encode_to_vec());
+    let read = Command::decode(bytes.as_slice()).unwrap();
+    assert_eq!(read, command);
+    assert_eq!(read.encode_to_vec(), bytes);
+}
+
 #[test]
 fn a_snapshot_reads_as_it_was_written() {
     let state = State {

@@ -1,6 +1,10 @@
 //! What to apply, and how much at once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use oms_core::{Position, TablePair};
 
@@ -20,6 +24,8 @@ pub struct SyncPlan {
     /// Transactions that end at or before this position are applied in safe mode (tables with a
     /// key): the position noted after the last chunk of full import.
     pub safe_until: Option<Position>,
+    /// Tables with a key whose changes are always applied in safe mode.
+    pub always_safe: BTreeSet<u32>,
     /// Apply everything up to this position, then end.
     pub stop_at: Option<Position>,
 }

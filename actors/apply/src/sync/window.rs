@@ -1,6 +1,9 @@
 //! Which transactions are skipped, applied in safe mode, or no longer wanted.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use oms_core::{ApplyMode, Position, TablePair};
 
@@ -11,6 +14,7 @@ use crate::ApplyError;
 #[derive(Debug)]
 pub(super) struct Window {
     keyless: Vec<bool>,
+    always_safe: BTreeSet<u32>,
     skip: BTreeMap<u32, Position>,
     safe: Option<Position>,
     stop: Option<Position>,
@@ -56,6 +60,7 @@ impl Window {
                 .iter()
                 .map(|pair: &TablePair| pair.key.is_none())
                 .collect(),
+            always_safe: plan.always_safe.clone(),
             skip: plan.skip_until.clone(),
             safe: plan.safe_until.clone(),
             stop: plan.stop_at.clone(),
@@ -130,10 +135,12 @@ impl Window {
             return None;
         }
         let keyless = self.keyless.get(table as usize).copied().unwrap_or(true);
-        Some(if treatment.safe && !keyless {
-            ApplyMode::Safe
-        } else {
-            ApplyMode::Strict
-        })
+        Some(
+            if (treatment.safe || self.always_safe.contains(&table)) && !keyless {
+                ApplyMode::Safe
+            } else {
+                ApplyMode::Strict
+            },
+        )
     }
 }

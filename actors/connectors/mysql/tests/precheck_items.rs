@@ -35,6 +35,7 @@ fn plan(tables: &[(&str, &str)], views: &[(&str, &str)]) -> PrecheckPlan {
         },
         meta_database: "omsnode_meta".into(),
         now_us: now.as_micros() as i64,
+        seen: std::sync::Arc::new(Ok),
     }
 }
 

@@ -128,4 +128,7 @@ pub struct ConvertOptions {
     pub indexes: IndexPolicy,
     /// When foreign keys are created.
     pub foreign_keys: ForeignKeyPolicy,
+    /// Which columns move, of tables where that is not all of them as they are; by names at the source.
+    #[serde(default)]
+    pub columns: Vec<(crate::TableName, crate::ColumnChoice)>,
 }

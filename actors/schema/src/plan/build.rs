@@ -7,8 +7,8 @@ use oms_core::{ObjectKind, ObjectName, TableName, codes};
 use super::{MigrationPlan, ObjectError, ObjectRecord, PlanRequest, PlannedObject, SourceObject, order};
 use crate::{
     ColumnDefinition, ConversionNote, Converted, DatabaseDefinition, ForeignKeyDefinition, ForeignKeyPolicy,
-    IndexDefinition, Outcome, SchemaError, TableDefinition, ViewDefinition, convert::write_statements,
-    convert_database, convert_table, convert_view, differences,
+    IndexDefinition, Outcome, SchemaError, TableDefinition, ViewDefinition, choose::choose_columns,
+    convert::write_statements, convert_database, convert_table, convert_view, differences,
 };
 
 /// Converts all objects and puts them in order. The same request always gives the same plan.
@@ -212,7 +212,22 @@ impl Builder<'_> {
                 }
             }
         };
+        let mut definition = definition;
+        let chosen = match choose_columns(&mut definition, &from, options) {
+            Ok(notes) => notes,
+            Err(why) => {
+                record.not_supported(
+                    ObjectError::new(codes::schema::CONSTRUCT_NOT_SUPPORTED, why),
+                    Vec::new(),
+                );
+                return planned(record, after);
+            }
+        };
         let mut converted = convert_table(&definition, &from.database, source, destination, options);
+        if !chosen.is_empty() && converted.outcome == Outcome::Compatible {
+            converted.outcome = Outcome::Converted;
+        }
+        converted.notes.splice(0..0, chosen);
         let Some(mut wanted) = converted.definition.take() else {
             return planned(record, after);
         };

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use oms_proto::v1::{
-    GetProjectRequest, ObjectKind, ObjectState, PreviewItem, PreviewProjectRequest, SchemaObject,
-    UnselectedObject,
+    GetProjectRequest, ObjectKind, ObjectState, PreviewItem, PreviewProjectRequest, ProjectSpec,
+    SchemaObject, TableSelection, UnselectedObject,
 };
 
 use super::{
@@ -32,8 +32,9 @@ pub(crate) struct PreviewArgs {
 }
 
 pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Result<Exit, CliError> {
+    let spec = arguments.file.read()?;
     let request = PreviewProjectRequest {
-        spec: Some(arguments.file.read()?),
+        spec: Some(spec.clone()),
     };
     let mut client = context.projects().await?;
     let mut items = client
@@ -58,13 +59,22 @@ pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Resul
             .iter()
             .filter(|o| matches!(o.kind(), ObjectKind::Table | ObjectKind::View));
         let rows = moves.map(|o| {
-            [
+            let names = [
                 o.database.as_str(),
                 o.table.as_str(),
                 o.destination_database.as_str(),
                 o.destination_table.as_str(),
-            ]
+            ];
+            (names, selection(&spec, o))
         });
+        for table in spec.databases.iter().flat_map(|d| &d.tables) {
+            if !table.add_columns.is_empty() || table.dml.is_some() {
+                context.out.note(&format!(
+                    "a list cannot hold the added columns and the choice of changes of {}",
+                    table.name
+                ))?;
+            }
+        }
         let list = write_object_list(rows).map_err(CliError::io("the list"))?;
         context.out.raw(&list)?;
     } else if !context.out.is_json() {
@@ -100,6 +110,12 @@ pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Resul
     Ok(Exit::Ok)
 }
 
+/// The table as the spec names it.
+fn selection<'s>(spec: &'s ProjectSpec, object: &SchemaObject) -> Option<&'s TableSelection> {
+    let database = spec.databases.iter().find(|d| d.name == object.database)?;
+    database.tables.iter().find(|t| t.name == object.table)
+}
+
 /// Whether schema migration would stop at the object.
 fn is_stuck(object: &SchemaObject) -> bool {
     matches!(
@@ -115,6 +131,13 @@ fn show(context: &Context, items: &[PreviewItem]) -> Result<(), CliError> {
         let mut remarks = object.notes.clone();
         if object.postponed {
             remarks.push("after the rows".to_owned());
+        }
+        if let Some(choice) = &item.choice {
+            if !choice.filter.is_empty() {
+                remarks.push(format!("filter: {}", choice.filter));
+            }
+            remarks.push(format!("columns there: {}", choice.columns.join(", ")));
+            remarks.extend(choice.notes.iter().cloned());
         }
         if object.state() == ObjectState::Completed {
             remarks.push("is at the destination already".to_owned());

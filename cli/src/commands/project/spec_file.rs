@@ -20,7 +20,7 @@ pub(crate) struct SpecFile {
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
     /// Take exactly these objects instead of what the spec selects: CSV with the columns source_database,
-    /// source_table, destination_database, destination_table (`project preview --csv` writes one)
+    /// source_table, destination_database, destination_table, column_mapping, filter (`project preview --csv` writes one)
     #[arg(long, value_name = "CSV")]
     objects: Option<PathBuf>,
 }
@@ -42,8 +42,7 @@ impl SpecFile {
                     "{name}: larger than 16 MiB, which no list of objects is"
                 )));
             }
-            spec.databases.clear();
-            spec.rules = Some(parse_object_list(&bytes, &name)?);
+            parse_object_list(&bytes, &name)?.replace(&mut spec);
         }
         Ok(spec)
     }

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use oms_core::{Failure, codes};
+use oms_apply::Shape;
+use oms_core::{Failure, TableName, codes};
 use oms_meta::{MetaCommand, MetaState};
 use oms_mysql::{
     catalog::{Catalog, Object},
     connection::{ServerInfo, Side, connect},
 };
 use oms_proto::{
-    meta::{CreateProject, ProjectRecord},
+    meta::{CreateProject, ProjectRecord, SelectedObject},
     v1::{PartialRows, Project, ProjectSpec, ValidateProjectResponse},
 };
 use oms_types::ProjectId;
 
 use super::Projects;
 use crate::{
-    behaviors::precheck_items,
+    behaviors::{precheck_items, text_decoder},
     connectors::Connector,
-    selection::{Resolved, check_spec, databases, resolve},
+    selection::{Resolved, check_against, check_spec, databases, resolve},
 };
 
 impl Projects {
@@ -34,6 +35,7 @@ impl Projects {
             return Ok(ValidateProjectResponse::default());
         }
         let selection = Selecting::of(spec, &source).await?.resolved.selected;
+        check_choice(spec, &source, &selection).await?;
         let views = selection.iter().filter(|o| o.view).count() as u64;
         let now_us = self.0.metadata.now_ms().saturating_mul(1_000);
         let items = precheck_items(spec, &source, &destination, &selection, now_us).await;
@@ -56,6 +58,7 @@ impl Projects {
         }
         let (source, destination) = self.ends(&state, &spec)?;
         let selection = Selecting::of(&spec, &source).await?.resolved.selected;
+        check_choice(&spec, &source, &selection).await?;
         spec.source.clone_from(&source.data_source.name);
         spec.destination.clone_from(&destination.data_source.name);
         let random = uuid::Uuid::now_v7().simple().to_string();
@@ -93,6 +96,16 @@ impl Projects {
         destination.sink()?;
         Ok((source, destination))
     }
+}
+
+/// What is chosen of the selected tables, checked against them as they are.
+pub(super) async fn check_choice(
+    spec: &ProjectSpec,
+    source: &Connector,
+    selection: &[SelectedObject],
+) -> Result<BTreeMap<TableName, Shape>, Failure> {
+    let reads = source.source(0, PartialRows::Refuse)?;
+    check_against(&*reads, spec, selection, &text_decoder()).await
 }
 
 /// What a spec selects among what the source has.

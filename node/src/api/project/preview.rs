@@ -3,18 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, stream};
-use oms_core::Failure;
+use oms_apply::{Shape, TableShape};
+use oms_core::{Failure, TableName};
 use oms_mysql::{
     catalog::{Catalog, Object},
     connection::{ServerInfo, Side, connect},
+    snapshot::sql_condition,
 };
-use oms_proto::v1::{ObjectKind, PreviewItem, ProjectSpec, UnselectedObject};
+use oms_proto::v1::{ChosenRows, ObjectKind, PreviewItem, ProjectSpec, UnselectedObject};
 
-use super::{Projects, Streaming, create::Selecting};
+use super::{
+    Projects, Streaming,
+    create::{Selecting, check_choice},
+};
 use crate::{
     behaviors::{SchemaPlanning, shown},
     connectors::Connector,
-    selection::check_spec,
+    selection::{check_spec, choices},
 };
 
 impl Projects {
@@ -25,6 +30,8 @@ impl Projects {
         let state = self.0.metadata.latest().await?;
         let (source, destination) = self.ends(&state, &spec)?;
         let Selecting { resolved, existing } = Selecting::of(&spec, &source).await?;
+        let shapes = check_choice(&spec, &source, &resolved.selected).await?;
+        let listed = choices(&spec, &resolved.selected);
         let steps = spec.steps.unwrap_or_default();
         let creates = steps.schema || !(steps.full || steps.incremental || steps.verification);
         let mut unselected = resolved.unselected;
@@ -69,7 +76,12 @@ impl Projects {
             let size = sizes
                 .get(&(object.database.as_str(), object.table.as_str()))
                 .filter(|_| object.kind() == ObjectKind::Table);
+            let name = TableName::new(&object.database, &object.table);
+            let choice = (object.kind() == ObjectKind::Table)
+                .then(|| Some(chosen(listed.get(&name)?, shapes.get(&name)?)))
+                .flatten();
             items.push(PreviewItem {
+                choice,
                 estimated_rows: size.map_or(0, |o| o.estimated_rows),
                 estimated_bytes: size.map_or(0, |o| o.estimated_bytes),
                 object: Some(object),
@@ -81,6 +93,64 @@ impl Projects {
             ..Default::default()
         }));
         Ok(stream::iter(items.into_iter().map(Ok)).boxed())
+    }
+}
+
+/// What is chosen of a table, for people and for lists.
+fn chosen(choice: &TableShape, shape: &Shape) -> ChosenRows {
+    let mut notes = Vec::new();
+    let (plain, seen) = (shape.plain(), shape.seen());
+    let moves = |index: usize| {
+        let column = plain.columns.get(index)?;
+        let listed = |names: &[String]| {
+            names
+                .iter()
+                .any(|n| n.to_lowercase() == column.name.to_lowercase())
+        };
+        Some((choice.columns.is_empty() || listed(&choice.columns)) && !listed(&choice.omitted))
+    };
+    let stays: Vec<String> = plain
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| moves(*i) == Some(false))
+        .map(|(_, c)| format!("`{}`", c.name))
+        .collect();
+    if !stays.is_empty() {
+        notes.push(format!("columns that do not move: {}", stays.join(", ")));
+    }
+    let left: Vec<String> = plain
+        .keys
+        .iter()
+        .filter(|k| !seen.keys.iter().any(|s| s.name == k.name))
+        .map(|k| format!("`{}`", k.name))
+        .collect();
+    if !left.is_empty() {
+        notes.push(format!(
+            "unique keys that do not move with them: {}",
+            left.join(", ")
+        ));
+    }
+    if choice.filter.is_some() {
+        notes.push("only rows for which the filter is true arrive".to_owned());
+        notes.push(match shape.push_down() {
+            Some(condition) => format!("the source is asked for rows with {}", sql_condition(condition)),
+            None => "the source is asked for all rows: it might understand the filter otherwise".to_owned(),
+        });
+    }
+    for (name, applied) in [
+        ("inserts", choice.changes.insert),
+        ("updates", choice.changes.update),
+        ("deletes", choice.changes.delete),
+    ] {
+        if !applied {
+            notes.push(format!("{name} are not applied"));
+        }
+    }
+    ChosenRows {
+        filter: choice.filter.clone().unwrap_or_default(),
+        columns: seen.columns.iter().map(|c| c.name.clone()).collect(),
+        notes,
     }
 }
 

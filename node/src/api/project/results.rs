@@ -20,7 +20,7 @@ use tonic::Status;
 use super::{Projects, Streaming, find, public};
 use crate::{
     api::status,
-    behaviors::{mappings, server_charsets},
+    behaviors::{chosen, mappings, server_charsets},
     connectors::Connector,
 };
 
@@ -46,6 +46,7 @@ impl Projects {
         let project = public(record)?;
         let source =
             Connector::of(&state, &self.0.vault, &record.source_id)?.source(0, PartialRows::Refuse)?;
+        let (source, _) = chosen(source, record);
         let sink = Connector::of(&state, &self.0.vault, &record.destination_id)?.sink()?;
         let id: ProjectId = project
             .id

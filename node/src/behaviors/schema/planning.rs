@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oms_core::{Failure, ObjectKind, ObjectName, TableName, TableSchema};
+use oms_apply::{TableShape, added_column_type};
+use oms_core::{ColumnType, Failure, ObjectKind, ObjectName, TableName, TableSchema};
 use oms_mysql::{
     catalog::Catalog,
     connection::{ServerInfo, Side, connect},
@@ -12,12 +13,12 @@ use oms_proto::{
     v1::{self, ProjectSpec},
 };
 use oms_schema::{
-    CharsetRules, ConvertOptions, ForeignKeyPolicy, IndexPolicy, MigrationPlan, ObjectError, PlanRequest,
-    Renames, SourceObject, plan,
+    CharsetRules, ColumnChoice, ColumnDefinition, ConvertOptions, DataType, ForeignKeyPolicy, IndexPolicy,
+    IntegerKind, MigrationPlan, ObjectError, PlanRequest, Renames, SourceObject, plan,
 };
 
 use super::super::traits::{destination_traits, source_traits};
-use crate::connectors::Connector;
+use crate::{connectors::Connector, selection::choices};
 
 /// Plans the objects of a spec. Reads both sides, changes neither.
 pub(crate) struct SchemaPlanning {
@@ -57,6 +58,11 @@ impl SchemaPlanning {
             } else {
                 ForeignKeyPolicy::AfterTables
             },
+            columns: choices(&self.spec, &self.selection)
+                .into_iter()
+                .filter(|(_, shape)| shape.changes_columns())
+                .map(|(name, shape)| (name, column_choice(shape)))
+                .collect(),
         }
     }
 
@@ -113,6 +119,60 @@ impl SchemaPlanning {
         }
         Ok((plan, existing_tables.into_keys().collect()))
     }
+}
+
+/// The columns that move, as schema migration needs them. Types were checked with the spec.
+fn column_choice(shape: TableShape) -> ColumnChoice {
+    let added = shape.added.into_iter().filter_map(|added| {
+        let ty = added_column_type(&added.ty).ok()?;
+        let charset = ty.charset().map(str::to_owned);
+        Some(ColumnDefinition {
+            charset,
+            ..ColumnDefinition::new(added.name, data_type(&ty)?)
+        })
+    });
+    ColumnChoice {
+        only: shape.columns,
+        omitted: shape.omitted,
+        added: added.collect(),
+        renamed: shape.renamed,
+    }
+}
+
+/// The type of an added column as it is written.
+fn data_type(ty: &ColumnType) -> Option<DataType> {
+    Some(match ty {
+        ColumnType::Integer { bytes, unsigned } => DataType::Integer {
+            kind: match bytes {
+                1 => IntegerKind::TinyInt,
+                2 => IntegerKind::SmallInt,
+                3 => IntegerKind::MediumInt,
+                4 => IntegerKind::Int,
+                _ => IntegerKind::BigInt,
+            },
+            width: None,
+            unsigned: *unsigned,
+            zerofill: false,
+        },
+        ColumnType::Decimal {
+            precision,
+            scale,
+            unsigned,
+        } => DataType::Decimal {
+            precision: *precision,
+            scale: *scale,
+            unsigned: *unsigned,
+            zerofill: false,
+        },
+        ColumnType::Char { length, .. } => DataType::Char(*length),
+        ColumnType::VarChar { length, .. } => DataType::VarChar(*length),
+        ColumnType::Text { tier, .. } => DataType::Text(*tier),
+        ColumnType::Date => DataType::Date,
+        ColumnType::Time { fraction } => DataType::Time(*fraction),
+        ColumnType::DateTime { fraction } => DataType::DateTime(*fraction),
+        ColumnType::Timestamp { fraction } => DataType::Timestamp(*fraction),
+        _ => return None,
+    })
 }
 
 /// A definition that cannot be read belongs to its object; a connection that breaks ends the run.

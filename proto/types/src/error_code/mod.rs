@@ -107,6 +107,7 @@ pub mod codes {
     pub mod cluster;
     pub mod config;
     pub mod dst;
+    pub mod filter;
     pub mod import;
     pub mod message;
     pub mod precheck;
@@ -124,6 +125,7 @@ pub fn catalogue() -> impl Iterator<Item = ErrorCode> {
         codes::cluster::ALL,
         codes::config::ALL,
         codes::dst::ALL,
+        codes::filter::ALL,
         codes::import::ALL,
         codes::message::ALL,
         codes::precheck::ALL,

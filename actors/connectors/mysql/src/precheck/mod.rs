@@ -12,5 +12,5 @@ mod run;
 
 pub use grants::Grants;
 pub use keys::KEYS;
-pub use plan::{PrecheckPlan, Steps};
+pub use plan::{PrecheckPlan, Seen, Steps};
 pub use run::run;

@@ -422,7 +422,9 @@ pub(super) async fn destination(
         let Some(table) = source.tables.iter().find(|t| t.name == *from) else {
             continue;
         };
-        if let Err(e) = TablePair::by_name(Arc::new(table.clone()), Arc::new(definition)) {
+        let pair = (plan.seen)(table.clone())
+            .and_then(|seen| TablePair::by_name(Arc::new(seen), Arc::new(definition)));
+        if let Err(e) = pair {
             different.push(e.detail().to_owned());
         }
     }

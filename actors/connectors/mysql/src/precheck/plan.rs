@@ -1,6 +1,8 @@
 //! What is to be checked.
 
-use oms_core::TableName;
+use std::sync::Arc;
+
+use oms_core::{Failure, TableName, TableSchema};
 
 /// The steps of the project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub struct Steps {
 }
 
 /// The objects and steps of a project, as far as prechecks need them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PrecheckPlan {
     /// Source tables and their destinations.
     pub tables: Vec<(TableName, TableName)>,
@@ -26,7 +28,12 @@ pub struct PrecheckPlan {
     pub meta_database: String,
     /// The time now, in microseconds since the epoch, for the clocks' comparison.
     pub now_us: i64,
+    /// How tables of the source are seen: with the columns that are chosen of them.
+    pub seen: Seen,
 }
+
+/// A table as the destination is to have it; fails where what is chosen does not fit.
+pub type Seen = Arc<dyn Fn(TableSchema) -> Result<TableSchema, Failure> + Send + Sync>;
 
 impl PrecheckPlan {
     /// The source databases, each once, in the order of their first object.

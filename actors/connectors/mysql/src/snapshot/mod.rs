@@ -3,6 +3,7 @@
 mod by_engine;
 mod by_gtid;
 mod cell;
+mod condition;
 mod consistent;
 mod digest;
 mod engine_list;
@@ -12,4 +13,5 @@ mod reader;
 mod rounds;
 mod statement;
 
+pub use condition::sql_condition;
 pub use reader::MysqlSnapshotReader;

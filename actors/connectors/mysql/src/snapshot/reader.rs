@@ -1,18 +1,21 @@
 //! The snapshot reader.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use mysql_async::{BinaryProtocol, Conn, Error, QueryResult, Statement, prelude::Queryable};
 use oms_core::{
     ChunkDigest, ChunkRange, Column, DigestColumn, Failure, KeyOrder, Position, Row, RowBatch, RowBuilder,
-    SnapshotReader, Source, TableName, TableRead, TableSchema, codes,
+    RowCondition, SnapshotReader, Source, TableName, TableRead, TableSchema, codes,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    cell, consistent, digest,
+    cell, consistent, digest, sql_condition,
     statement::{self, KeyEnd},
 };
 use crate::connection::{Endpoint, Flavor, Side, connect, failure};
@@ -39,6 +42,8 @@ pub struct MysqlSnapshotReader {
     room: Option<(Arc<Semaphore>, u32)>,
     /// Whether the connection's server digests as it should; `None`: not tried yet.
     digests: Option<bool>,
+    /// Conditions of the rows that are wanted, as SQL.
+    only: BTreeMap<TableName, String>,
 }
 
 /// What was started.
@@ -77,6 +82,7 @@ impl MysqlSnapshotReader {
             builder: RowBuilder::new(),
             room: None,
             digests: None,
+            only: BTreeMap::new(),
         };
         reader.conn().await?;
         Ok(reader)
@@ -357,15 +363,23 @@ impl SnapshotReader for MysqlSnapshotReader {
         range: &ChunkRange,
         order: KeyOrder,
     ) -> Result<(), Failure> {
+        let only = self.only.get(&table.name).map(String::as_str);
         if order == KeyOrder::Any
             && self.room.is_some()
             && !self.consistent
-            && let Some(sql) = statement::chunk_of_small(&table, range, self.flavor)?
+            && let Some(sql) = statement::chunk_of_small(&table, range, self.flavor, only)?
         {
             return self.start_sized(table, vec![sql], true).await;
         }
-        let sql = statement::chunk(&table, range, order, self.flavor)?;
+        let sql = statement::chunk(&table, range, order, self.flavor, only)?;
         self.start(table, vec![sql]).await
+    }
+
+    fn restrict(&mut self, table: &TableName, condition: Option<&RowCondition>) {
+        match condition {
+            Some(condition) => self.only.insert(table.clone(), sql_condition(condition)),
+            None => self.only.remove(table),
+        };
     }
 
     async fn digest_chunk(
@@ -447,7 +461,7 @@ impl SnapshotReader for MysqlSnapshotReader {
         let read = TableRead {
             estimated_rows: table.estimated_rows,
         };
-        let sql = statement::all(&table);
+        let sql = statement::all(&table, self.only.get(&table.name).map(String::as_str));
         self.start(table, vec![sql]).await?;
         Ok(read)
     }

@@ -110,12 +110,13 @@ fn beyond(key: &KeyColumns<'_>, bound: &Row, operator: char, last_equal: bool) -
     Ok(condition)
 }
 
-/// Index and condition of a chunk.
+/// Index and condition of a chunk; of its rows, those that are wanted.
 fn within(
     key: &KeyColumns<'_>,
     range: &ChunkRange,
     ordered: bool,
     flavor: Flavor,
+    only: Option<&str>,
 ) -> Result<String, Failure> {
     let mut conditions = Vec::new();
     if let Some(after) = &range.after {
@@ -128,6 +129,7 @@ fn within(
     if !conditions.is_empty() || ordered {
         sql.push_str(&force(key, flavor));
     }
+    conditions.extend(only.map(str::to_owned));
     if !conditions.is_empty() {
         sql.push_str(" WHERE ");
         sql.push_str(&conditions.join(" AND "));
@@ -144,6 +146,7 @@ pub(super) fn chunk_of_small(
     table: &TableSchema,
     range: &ChunkRange,
     flavor: Flavor,
+    only: Option<&str>,
 ) -> Result<Option<String>, Failure> {
     let is_long = |c: &&Column| {
         matches!(
@@ -170,7 +173,7 @@ pub(super) fn chunk_of_small(
         });
     }
     let key = key(table)?;
-    let within = within(&key, range, false, flavor)?;
+    let within = within(&key, range, false, flavor, only)?;
     Ok(Some(format!(
         "SELECT {}, {size} FROM {}{within}",
         list.join(", "),
@@ -184,11 +187,12 @@ pub(super) fn chunk(
     range: &ChunkRange,
     order: KeyOrder,
     flavor: Flavor,
+    only: Option<&str>,
 ) -> Result<String, Failure> {
     let key = key(table)?;
     let ordered = order == KeyOrder::Ordered;
     let mut sql = format!("SELECT {} FROM {}", all_columns(table), table.name);
-    sql.push_str(&within(&key, range, ordered, flavor)?);
+    sql.push_str(&within(&key, range, ordered, flavor, only)?);
     if ordered {
         sql.push_str(&order_by(&key));
     }
@@ -203,7 +207,7 @@ pub(super) fn aggregate(
     flavor: Flavor,
 ) -> Result<String, Failure> {
     let key = key(table)?;
-    let within = within(&key, range, true, flavor)?;
+    let within = within(&key, range, true, flavor, None)?;
     Ok(format!("SELECT {aggregates} FROM {}{within}", table.name))
 }
 
@@ -252,7 +256,7 @@ pub(super) fn estimate(
         Flavor::OceanBase | Flavor::TiDb => return Ok(None),
     }
     let key = key(table)?;
-    let within = within(&key, range, true, flavor)?;
+    let within = within(&key, range, true, flavor, None)?;
     // `FORMAT` is newer than MySQL 5.5 and MariaDB's default differs from no other: the table form is everywhere.
     Ok(Some(format!("EXPLAIN SELECT 1 FROM {}{within}", table.name)))
 }
@@ -337,9 +341,12 @@ pub(super) fn keys(table: &TableSchema, wanted: &[Row]) -> Result<Vec<String>, F
     Ok(statements)
 }
 
-/// All rows.
-pub(super) fn all(table: &TableSchema) -> String {
-    format!("SELECT {} FROM {}", all_columns(table), table.name)
+/// All rows that are wanted.
+pub(super) fn all(table: &TableSchema, only: Option<&str>) -> String {
+    let only = only
+        .map(|condition| format!(" WHERE {condition}"))
+        .unwrap_or_default();
+    format!("SELECT {} FROM {}{only}", all_columns(table), table.name)
 }
 
 #[cfg(test)]
@@ -409,7 +416,7 @@ mod tests {
             after: Some(bound(1, &[0xb0, 0xa1])),
             through: Some(bound(5, b"z")),
         };
-        let sql = chunk(&table(), &range, KeyOrder::Ordered, Flavor::Mysql).unwrap();
+        let sql = chunk(&table(), &range, KeyOrder::Ordered, Flavor::Mysql, None).unwrap();
         assert_eq!(
             sql,
             "SELECT `a`, `b`, CAST(`s` AS UNSIGNED) FROM `d`.`t``` FORCE INDEX (`PRIMARY`) WHERE \
@@ -422,15 +429,15 @@ mod tests {
     fn long_values_of_large_rows_are_left_out() {
         let mut t = table();
         assert_eq!(
-            chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap(),
+            chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql, None).unwrap(),
             None
         );
         t.columns[2].ty = ColumnType::Blob { tier: 4 };
-        let sql = chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql).unwrap();
+        let sql = chunk_of_small(&t, &ChunkRange::default(), Flavor::Mysql, Some("a > 1")).unwrap();
         assert_eq!(
             sql.as_deref(),
             Some(
-                "SELECT `a`, `b`, IF(IFNULL(LENGTH(`s`), 0) > 1048576, NULL, `s`), IFNULL(LENGTH(`s`), 0) FROM `d`.`t```"
+                "SELECT `a`, `b`, IF(IFNULL(LENGTH(`s`), 0) > 1048576, NULL, `s`), IFNULL(LENGTH(`s`), 0) FROM `d`.`t``` WHERE a > 1"
             )
         );
     }
@@ -459,7 +466,7 @@ mod tests {
         assert_eq!(e.code(), codes::import::KEY_NOT_USABLE);
         t.keys.clear();
         assert_eq!(
-            chunk(&t, &ChunkRange::default(), KeyOrder::Any, Flavor::Mysql)
+            chunk(&t, &ChunkRange::default(), KeyOrder::Any, Flavor::Mysql, None)
                 .unwrap_err()
                 .code(),
             codes::import::KEY_NOT_USABLE

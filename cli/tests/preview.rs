@@ -19,6 +19,13 @@ fn object(kind: ObjectKind, table: &str, state: ObjectState) -> PreviewItem {
             state: state as i32,
             statements: vec![format!("CREATE TABLE `{table}` (a INT)")],
             notes: vec!["column `a`: type: x → y (loses something)".into()],
+            conversions: vec![Conversion {
+                part: "column `a`".into(),
+                what: "type".into(),
+                from: "x".into(),
+                to: "y".into(),
+                severity: ConversionSeverity::Lossy as i32,
+            }],
             ..Default::default()
         }),
         estimated_rows: 1_200,
@@ -107,6 +114,35 @@ fn a_preview_shows_what_moves_and_what_stays() {
         .collect();
     assert_eq!(lines.len(), 4);
     assert_eq!(lines[3]["unselected"]["kind"], "trigger");
+}
+
+#[test]
+fn changes_are_listed_with_how_much_they_matter() {
+    let daemon = scripted();
+    let summary = ConversionSummary {
+        exact: 1,
+        lossy: 2,
+        at_switchover: 3,
+        ..Default::default()
+    };
+    daemon.script().preview.push(PreviewItem {
+        summary: Some(summary),
+        ..Default::default()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let spec = file(&folder, "p.yaml", SPEC);
+    let ran = daemon.run(&["project", "preview", "-f", &spec, "--changes"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let line = ran.out.lines().find(|l| l.contains("orders")).unwrap();
+    for part in ["lossy", "shop.orders", "column `a`", "type", "x", "y"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(
+        ran.err
+            .contains("objects: 1 as they are, 0 with equivalent changes, 2 that lose something")
+            && ran.err.contains("3 that wait for the switchover"),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 use oms_core::{Failure, codes};
 use oms_meta::{check_full, check_incremental};
 use oms_mysql::{catalog::Database, precheck::KEYS};
-use oms_proto::v1::{Concurrency, DdlSynchronization, MatchRules, ProjectSpec, StepKind};
+use oms_proto::v1::{
+    Concurrency, ConstraintMoment, DdlSynchronization, LossyConversions, MatchRules, ProjectSpec,
+    SchemaOptions, StepKind,
+};
 
 pub(crate) use choice::{check_against, choices};
 pub(crate) use new_tables::NewTables;
@@ -71,6 +74,15 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
     {
         problems.push("incremental.ddl: has no effect without the step `incremental`".to_owned());
     }
+    if follows && oms_meta::chooses_rows_or_columns(spec) {
+        problems.push(
+            "incremental.ddl: `follow` and a choice of rows, columns or changes do not go together"
+                .to_owned(),
+        );
+    }
+    if let Some(schema) = &spec.schema {
+        check_schema(schema, &mut problems);
+    }
     let verifies = spec.verify.as_ref().map(|v| v.concurrency());
     if matches!(verifies, Some(Concurrency::Auto | Concurrency::Custom)) {
         problems.push("verify.concurrency: stable, normal or fast".to_owned());
@@ -126,6 +138,39 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
     }
 }
 
+/// Checks the options of schema migration.
+fn check_schema(schema: &SchemaOptions, problems: &mut Vec<String>) {
+    if LossyConversions::try_from(schema.lossy).is_err() {
+        problems.push("schema.lossy: allow or stop".to_owned());
+    }
+    for (field, moment) in [("foreign_keys", schema.foreign_keys), ("checks", schema.checks)] {
+        if ConstraintMoment::try_from(moment).is_err() {
+            problems.push(format!("schema.{field}: schema or switchover"));
+        }
+    }
+    if schema.omit_foreign_keys && schema.foreign_keys() != ConstraintMoment::Unspecified {
+        problems
+            .push("schema.foreign_keys: has no effect with `omit_foreign_keys`; say one of them".to_owned());
+    }
+    for (field, rules) in [("charsets", &schema.charsets), ("collations", &schema.collations)] {
+        let mut seen = BTreeSet::new();
+        for (i, rule) in rules.iter().enumerate() {
+            if rule.from.is_empty() || rule.to.is_empty() {
+                problems.push(format!("schema.{field}[{i}]: from and to must be named"));
+            } else if rule.to == "*" {
+                problems.push(format!(
+                    "schema.{field}[{i}].to: `*` stands for what is missing, it is no name"
+                ));
+            } else if !seen.insert(rule.from.as_str()) {
+                problems.push(format!(
+                    "schema.{field}[{i}].from: {:?} is named twice",
+                    rule.from
+                ));
+            }
+        }
+    }
+}
+
 /// Checks what can be said of rules without knowing what exists.
 fn check_rules(rules: &MatchRules, problems: &mut Vec<String>) {
     if rules.include.is_empty() {
@@ -175,6 +220,40 @@ mod tests {
             assert!(error.detail().contains(part), "{error}");
         }
     }
+    #[test]
+    fn mistakes_in_options_of_the_schema_are_all_named() {
+        let rule = |from: &str, to: &str| oms_proto::v1::NameRule {
+            from: from.into(),
+            to: to.into(),
+        };
+        let error = check_spec(&ProjectSpec {
+            name: "n".into(),
+            source: "a".into(),
+            destination: "b".into(),
+            schema: Some(SchemaOptions {
+                omit_foreign_keys: true,
+                foreign_keys: ConstraintMoment::Switchover as i32,
+                checks: 9,
+                lossy: 9,
+                charsets: vec![rule("latin1", "utf8mb4"), rule("latin1", "gbk"), rule("", "x")],
+                collations: vec![rule("*", "*")],
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+        .unwrap_err();
+        for part in [
+            "schema.lossy: allow or stop",
+            "schema.checks: schema or switchover",
+            "schema.foreign_keys: has no effect",
+            "schema.charsets[1].from: \"latin1\" is named twice",
+            "schema.charsets[2]: from and to",
+            "schema.collations[0].to:",
+        ] {
+            assert!(error.detail().contains(part), "{part}: {error}");
+        }
+    }
+
     #[test]
     fn mistakes_in_rules_are_named_with_their_place() {
         let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();

@@ -49,6 +49,10 @@ pub enum ObjectKind {
     ForeignKey,
     /// A view.
     View,
+    /// A check that is created on its own.
+    Check,
+    /// A trigger. Never created.
+    Trigger,
 }
 
 /// An object of a schema migration.
@@ -60,6 +64,6 @@ pub struct ObjectName {
     pub database: String,
     /// The table or view; empty for a database.
     pub table: String,
-    /// The index or foreign key; empty otherwise.
+    /// The index, foreign key, check or trigger; empty otherwise.
     pub part: String,
 }

@@ -27,8 +27,8 @@ mod traits;
 pub use choose::ColumnChoice;
 pub use compare::{Difference, compatible, differences};
 pub use convert::{
-    CharsetRules, ConversionNote, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, Refusal,
-    Statement, convert_database, convert_table, convert_view,
+    CharsetRules, CheckPolicy, ConversionNote, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy,
+    Outcome, Refusal, Severity, Statement, convert_database, convert_table, convert_view,
 };
 pub use convert_ddl::{
     ConvertedDdl, DdlFact, DdlOutcome, DdlPart, DdlRequest, DdlSelection, DdlStep, convert_ddl,

@@ -508,6 +508,7 @@ impl project_service_server::ProjectService for Fake {
     ) -> Result<Response<ListObjectsResponse>, Status> {
         Ok(Response::new(ListObjectsResponse {
             objects: self.script().objects.clone(),
+            ..Default::default()
         }))
     }
     async fn decide_object(

@@ -14,6 +14,10 @@ pub(super) fn add(kind: ServerKind, corpus: &mut Corpus) {
     few_rows(corpus);
     if kind != SeekDb {
         collations(corpus);
+        limits(corpus);
+    }
+    if kind == MariaDb || kind == Mysql97 {
+        generated_keys(kind, corpus);
     }
     views(corpus);
 }
@@ -412,6 +416,132 @@ fn collations(corpus: &mut Corpus) {
             "DELETE FROM {T} WHERE k = '狛'",
         ],
     );
+}
+
+/// Tables at the limits of rows, and keys that identify a row only in part.
+fn limits(corpus: &mut Corpus) {
+    let columns: Vec<String> = (1..=1010).map(|n| format!("c{n} INT")).collect();
+    table(
+        corpus,
+        "wide",
+        &format!("(id INT NOT NULL PRIMARY KEY, {})", columns.join(", ")),
+        &[
+            "INSERT INTO {T} (id, c1, c500, c1010) VALUES (1, 1, 500, 1010), (2, -1, NULL, 0), (3, NULL, 7, NULL)",
+        ],
+        &[
+            "UPDATE {T} SET c1010 = -2147483648, c9 = 9 WHERE id = 1",
+            "INSERT INTO {T} (id, c1009) VALUES (4, 2147483647)",
+            "DELETE FROM {T} WHERE id = 2",
+        ],
+    );
+    // 65 531 bytes: what a row may have.
+    table(
+        corpus,
+        "row_limit",
+        "(id INT NOT NULL PRIMARY KEY, a VARCHAR(10000), b VARCHAR(6000), c VARCHAR(380))",
+        &[
+            "INSERT INTO {T} VALUES (1, REPEAT('😀', 10000), REPEAT('数', 6000), REPEAT('é', 380)), (2, '', NULL, 'x')",
+        ],
+        &[
+            "UPDATE {T} SET a = REPEAT('😁', 10000) WHERE id = 1",
+            "UPDATE {T} SET b = REPEAT('😀', 6000), c = REPEAT('😀', 380) WHERE id = 2",
+        ],
+    );
+    table(
+        corpus,
+        "key_prefix",
+        "(k VARCHAR(40) NOT NULL, n INT NOT NULL, v INT, PRIMARY KEY (k(4), n))",
+        &["INSERT INTO {T} VALUES ('alpha one',1,1),('alpha two',2,2),('beta',1,3),('',1,4)"],
+        &[
+            "UPDATE {T} SET k = 'alphabet' WHERE v = 1",
+            "UPDATE {T} SET k = 'gamma', v = 30 WHERE v = 3",
+            "DELETE FROM {T} WHERE k = ''",
+            "INSERT INTO {T} VALUES ('beta two',1,5)",
+        ],
+    );
+    table(
+        corpus,
+        "unique_nullable_prefix",
+        "(a VARCHAR(50), b INT, UNIQUE KEY u (a(3)))",
+        &["INSERT INTO {T} VALUES ('one',1),('two',2),(NULL,3),(NULL,3)"],
+        &[
+            "UPDATE {T} SET a = 'one and more' WHERE b = 1",
+            "UPDATE {T} SET a = NULL WHERE b = 2",
+            "DELETE FROM {T} WHERE b = 3 LIMIT 1",
+            "INSERT INTO {T} VALUES ('two',4)",
+        ],
+    );
+    // Without a key a row is found by all its values, whatever they are.
+    table(
+        corpus,
+        "no_key_values",
+        "(f FLOAT, d DOUBLE, n DECIMAL(10,3), t LONGTEXT, b BLOB, at DATETIME(6), tm TIMESTAMP(3) NULL, s SET('a','b'), \
+         bits BIT(9), y YEAR, c CHAR(5))",
+        &[
+            "INSERT INTO {T} VALUES (0.1,0.1,1.5,'long',x'00ff','2020-01-01 00:00:00.000001','2020-01-01 00:00:00.001',\
+             'a,b',b'100000001',2020,'x ')",
+            "INSERT INTO {T} SELECT * FROM {T}",
+            "INSERT INTO {T} VALUES (1e-20,1e300,-0.001,REPEAT('数',70000),'','0000-00-00',NULL,'',b'0',0,'')",
+            "INSERT INTO {T} VALUES (NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL)",
+        ],
+        &[
+            "DELETE FROM {T} WHERE n = 1.5 LIMIT 1",
+            "UPDATE {T} SET f = 0.2, t = 'Long' WHERE n = 1.5",
+            "UPDATE {T} SET d = 1e-300 WHERE n < 0",
+            "DELETE FROM {T} WHERE n IS NULL",
+        ],
+    );
+    // The server fills in what the statement does not name; at the destination the log's value counts.
+    table(
+        corpus,
+        "touched",
+        "(id INT NOT NULL PRIMARY KEY, v INT, made DATETIME DEFAULT CURRENT_TIMESTAMP, \
+         changed TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), UNIQUE KEY u (v))",
+        &[
+            "SET timestamp = 1500000000.123",
+            "INSERT INTO {T} (id, v) VALUES (1,1),(2,2),(3,3)",
+            "SET timestamp = DEFAULT",
+        ],
+        &[
+            "SET timestamp = 1600000000.456",
+            "UPDATE {T} SET v = 10 WHERE id = 1",
+            "SET timestamp = DEFAULT",
+            "UPDATE {T} SET v = v + 20 WHERE id > 1",
+        ],
+    );
+}
+
+/// Keys over generated columns, which are not written but conflict all the same.
+fn generated_keys(kind: ServerKind, corpus: &mut Corpus) {
+    table(
+        corpus,
+        "generated_keys",
+        "(id INT NOT NULL PRIMARY KEY, a INT, v INT GENERATED ALWAYS AS (a * 2) VIRTUAL, \
+         s INT GENERATED ALWAYS AS (a + 1) STORED, UNIQUE KEY us (s), KEY kv (v))",
+        &["INSERT INTO {T} (id, a) VALUES (1,1),(2,2),(3,3),(4,NULL)"],
+        // The generated value passes from row to row.
+        &[
+            "DELETE FROM {T} WHERE id = 1",
+            "UPDATE {T} SET a = 1 WHERE id = 2",
+            "UPDATE {T} SET a = 2 WHERE id = 3",
+            "INSERT INTO {T} (id, a) VALUES (5,3)",
+            "UPDATE {T} SET id = 6 WHERE id = 4",
+        ],
+    );
+    if kind == Mysql97 {
+        table(
+            corpus,
+            "generated_primary",
+            "(a INT NOT NULL, s INT GENERATED ALWAYS AS (a + 1) STORED NOT NULL, v INT, PRIMARY KEY (s))",
+            &["INSERT INTO {T} (a, v) VALUES (1,1),(2,2),(3,3)"],
+            &[
+                "UPDATE {T} SET a = 10 WHERE v = 1",
+                "UPDATE {T} SET v = 20 WHERE a = 2",
+                "DELETE FROM {T} WHERE a = 3",
+                "INSERT INTO {T} (a, v) VALUES (3,4)",
+            ],
+        );
+    }
 }
 
 fn views(corpus: &mut Corpus) {

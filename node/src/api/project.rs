@@ -32,6 +32,7 @@ use std::pin::Pin;
 use tonic::{Request, Response, Status};
 
 use super::{Backend, status};
+use crate::behaviors::summary;
 
 type Streaming<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -332,9 +333,11 @@ impl ProjectService for Projects {
             .objects
             .iter()
             .filter(|o| r.states.is_empty() || r.states.contains(&o.state))
+            .filter(|o| o.at_switchover || !r.at_switchover)
             .map(|o| if r.with_statements { o.clone() } else { brief(o) })
             .collect();
-        Ok(Response::new(ListObjectsResponse { objects }))
+        let summary = Some(summary(&record.objects));
+        Ok(Response::new(ListObjectsResponse { objects, summary }))
     }
 
     async fn decide_object(
@@ -359,12 +362,15 @@ impl ProjectService for Projects {
             Ok(record
                 .objects
                 .iter()
-                .filter(|o| open.contains(&o.state()))
+                .filter(|o| open.contains(&o.state()) && !o.at_switchover)
                 .map(brief)
                 .collect::<Vec<_>>())
         };
         let objects = work.await.map_err(status)?;
-        Ok(Response::new(ListObjectsResponse { objects }))
+        Ok(Response::new(ListObjectsResponse {
+            objects,
+            summary: None,
+        }))
     }
 
     async fn verify_project(

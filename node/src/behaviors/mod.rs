@@ -24,7 +24,7 @@ use oms_proto::{
 use oms_verify::{Preset, Scope, VerifyOptions};
 
 pub(crate) use precheck::precheck_items;
-pub(crate) use schema::{SchemaPlanning, shown};
+pub(crate) use schema::{SchemaPlanning, shown, summary};
 
 use crate::{
     connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault, selection::choices,

@@ -13,6 +13,7 @@ use oms_proto::{
     v1::{self, PartialRows, ProjectSpec, StepKind},
 };
 
+use super::schema::{self, SchemaPlanning};
 use crate::{connectors::Connector, metadata::Metadata, selection::choices};
 
 /// The database that the sinks keep at destinations.
@@ -61,6 +62,18 @@ pub(crate) async fn precheck_items(
         }
     }
     let mut items = run(&source.endpoint, &destination.endpoint, &plan).await;
+    let connected = !items
+        .iter()
+        .any(|i| i.key == "RDB_CONNECT" && i.status == PrecheckStatus::Failed);
+    if plan.steps.schema && connected {
+        let planning = SchemaPlanning {
+            source: source.clone(),
+            destination: destination.clone(),
+            spec: spec.clone(),
+            selection: selection.to_vec(),
+        };
+        items.push(conversions(&planning).await);
+    }
     let apply_partial = spec
         .incremental
         .as_ref()
@@ -93,6 +106,63 @@ fn seen(spec: &ProjectSpec, selection: &[SelectedObject]) -> Seen {
             Err(problems) => Err(Failure::new(codes::filter::NOT_USABLE, problems.join("; ")).context(name)),
         }
     })
+}
+
+/// Names what cannot be created and what is lost, before anything is executed. Schema migration itself stops at the former,
+/// where each object can be decided.
+async fn conversions(planning: &SchemaPlanning) -> PrecheckItem {
+    let item = |status, message: String, action: &str| PrecheckItem {
+        key: "DB_SCHEMA_CONVERSION",
+        side: PrecheckSide::Both,
+        status,
+        skippable: true,
+        code: None,
+        message,
+        action: action.to_owned(),
+    };
+    let plan = match planning.plan().await {
+        Ok((plan, _)) => plan,
+        Err(f) => return item(PrecheckStatus::NotChecked, f.text(), ""),
+    };
+    let (mut refused, mut lossy) = (Vec::new(), Vec::new());
+    for object in plan.objects.iter().map(schema::shown) {
+        let name = schema::label(&object);
+        if let Some(error) = &object.error {
+            refused.push(format!("{name}: {}", error.message));
+        } else if schema::losses(&object).next().is_some() {
+            lossy.push(name);
+        }
+    }
+    if refused.is_empty() && lossy.is_empty() {
+        let message = "every object can be created without a loss".to_owned();
+        return item(PrecheckStatus::Passed, message, "");
+    }
+    let mut message = Vec::new();
+    if !refused.is_empty() {
+        message.push(format!("objects that cannot be created: {}", listed(&refused)));
+    }
+    if !lossy.is_empty() {
+        message.push(format!(
+            "objects whose conversion loses something: {}",
+            listed(&lossy)
+        ));
+    }
+    let action = if refused.is_empty() && !planning.stops_at_losses() {
+        "See what is lost with `omsnode project preview --changes`; `schema.lossy: stop` makes the project wait there."
+    } else {
+        "See them with `omsnode project preview --changes`. Schema migration will stop at them, before any row moves."
+    };
+    item(PrecheckStatus::Warning, message.join("; "), action)
+}
+
+/// The first names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const LISTED: usize = 10;
+    let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
+    match names.len().saturating_sub(LISTED) {
+        0 => shown.join("; "),
+        rest => format!("{} and {rest} more", shown.join("; ")),
+    }
 }
 
 fn has(spec: &ProjectSpec, kind: StepKind) -> bool {

@@ -17,13 +17,16 @@ use oms_proto::{
 };
 
 pub(crate) use planning::SchemaPlanning;
-pub(crate) use shown::shown;
+pub(crate) use shown::{losses, shown, summary};
 
 use super::traits::destination_traits;
 use crate::metadata::Metadata;
 
 /// Objects of one metadata command: keeps a command far below its limit.
 const BATCH_BYTES: usize = 512 << 10;
+
+/// From this feature level on, objects are recorded with their conversions.
+const RECORDS_CONVERSIONS: u32 = 4;
 
 /// Creates what the plan says.
 ///
@@ -38,6 +41,9 @@ pub(crate) struct SchemaMigration {
     /// Create what waits for the rows, instead of everything else.
     pub(crate) after_data: bool,
 }
+
+/// `ER_DUP_KEYNAME`.
+const DUPLICATE_KEY_NAME: u16 = 1061;
 
 /// A key by which planned and recorded objects find each other: names at the source.
 type Key = (i32, String, String, String);
@@ -59,6 +65,14 @@ impl SchemaMigration {
         objects: Vec<SchemaObject>,
         replace: bool,
     ) -> Result<(), Failure> {
+        if objects.is_empty() && !replace {
+            return Ok(());
+        }
+        let objects = if self.metadata.state()?.feature_level() < RECORDS_CONVERSIONS {
+            plain(objects)
+        } else {
+            objects
+        };
         let mut replace = replace;
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -127,7 +141,7 @@ fn key_of(o: &SchemaObject) -> Key {
     (o.kind, o.database.clone(), o.table.clone(), o.part.clone())
 }
 
-fn label(o: &SchemaObject) -> String {
+pub(crate) fn label(o: &SchemaObject) -> String {
     let part = if o.part.is_empty() {
         String::new()
     } else {
@@ -151,6 +165,53 @@ fn is_there(object: &SchemaObject, tables: &BTreeSet<TableName>) -> bool {
     object.kind() == v1::ObjectKind::Table && tables.contains(&name)
 }
 
+/// Whether it belongs to this run.
+fn is_due(object: &SchemaObject, after_data: bool) -> bool {
+    !object.at_switchover && object.postponed == after_data
+}
+
+/// Fails what would be created with a loss, unless the user has seen exactly these losses and tried again.
+fn stop_at_losses(objects: &mut [SchemaObject], recorded: &BTreeMap<Key, &SchemaObject>, now_ms: i64) {
+    for object in objects.iter_mut() {
+        if object.state() != ObjectState::Ready || object.edited || object.at_switchover {
+            continue;
+        }
+        let named: Vec<String> = losses(object)
+            .map(|c| format!("{}: {}", c.part, c.what))
+            .collect();
+        if named.is_empty() {
+            continue;
+        }
+        // A retried object keeps its error until it has been created, also when a run is cut off in front of it.
+        let accepted = recorded
+            .get(&key_of(object))
+            .filter(|old| old.state() == ObjectState::Ready && old.conversions == object.conversions)
+            .and_then(|old| old.error.clone());
+        if accepted.is_none() {
+            object.set_state(ObjectState::Failed);
+        }
+        object.error = accepted.or_else(|| {
+            Some(ErrorInfo {
+                code: codes::schema::CONVERSION_LOSES.as_str().to_owned(),
+                message: named.join("; "),
+                failed_at_ms: now_ms,
+            })
+        });
+    }
+}
+
+/// What nodes of an older version would forget is not recorded as long as there are some.
+fn plain(objects: Vec<SchemaObject>) -> Vec<SchemaObject> {
+    let known = |o: &SchemaObject| !matches!(o.kind(), v1::ObjectKind::Check | v1::ObjectKind::Trigger);
+    let forget = |o: SchemaObject| SchemaObject {
+        conversions: Vec::new(),
+        started_at_ms: 0,
+        ended_at_ms: 0,
+        ..o
+    };
+    objects.into_iter().filter(known).map(forget).collect()
+}
+
 /// What is recorded before an edited table is created that was not there. Found with the table there, it says who
 /// created it.
 fn begun(object: &SchemaObject, now_ms: i64) -> SchemaObject {
@@ -169,6 +230,7 @@ fn overlay(fresh: &mut SchemaObject, recorded: &BTreeMap<Key, &SchemaObject>, ta
     let Some(old) = recorded.get(&key_of(fresh)) else {
         return;
     };
+    (fresh.started_at_ms, fresh.ended_at_ms) = (old.started_at_ms, old.ended_at_ms);
     let differs = codes::schema::DESTINATION_DIFFERS.as_str();
     match old.state() {
         ObjectState::Skipped | ObjectState::Removed => {
@@ -219,17 +281,21 @@ impl Behavior for SchemaMigration {
         let (plan, tables) = self.planning.plan().await?;
         let recorded: BTreeMap<Key, &SchemaObject> = self.recorded.iter().map(|o| (key_of(o), o)).collect();
         let mut objects: Vec<SchemaObject> = plan.objects.iter().map(shown).collect();
+        objects.extend(self.planning.triggers().await?);
         for object in &mut objects {
             overlay(object, &recorded, &tables);
         }
+        if self.planning.stops_at_losses() {
+            stop_at_losses(&mut objects, &recorded, context.clock.now_ms());
+        }
         self.record(context, objects.clone(), true).await?;
-        let total = objects.iter().filter(|o| o.postponed == self.after_data).count() as u64;
+        let total = objects.iter().filter(|o| is_due(o, self.after_data)).count() as u64;
         context.progress.update(|p| p.total_objects = total);
         context.log.info(format!("{total} objects"));
 
         let mut conn = self.session().await?;
         let mut changed = Vec::new();
-        for object in objects.iter_mut().filter(|o| o.postponed == self.after_data) {
+        for object in objects.iter_mut().filter(|o| is_due(o, self.after_data)) {
             if context.cancel.is_cancelled() {
                 self.record(context, changed, false).await?;
                 return Ok(Completion::Stopped);
@@ -241,7 +307,16 @@ impl Behavior for SchemaMigration {
                     let begun = begun(object, context.clock.now_ms());
                     self.record(context, vec![begun], false).await?;
                 }
-                match execute(&mut conn, object).await {
+                object.started_at_ms = context.clock.now_ms();
+                object.ended_at_ms = 0;
+                if self.after_data {
+                    // It may take hours, and somebody may want to know which one it is.
+                    self.record(context, std::mem::take(&mut changed), false).await?;
+                    self.record(context, vec![object.clone()], false).await?;
+                }
+                let executed = execute(&mut conn, object).await;
+                object.ended_at_ms = context.clock.now_ms();
+                match executed {
                     Ok(()) => {
                         let converted = object.edited || !object.notes.is_empty();
                         object.set_state(if converted {
@@ -266,7 +341,7 @@ impl Behavior for SchemaMigration {
                     }
                 }
                 changed.push(object.clone());
-                if changed.len() >= 64 {
+                if changed.len() >= 64 || self.after_data {
                     self.record(context, std::mem::take(&mut changed), false).await?;
                 }
             }
@@ -284,15 +359,22 @@ impl Behavior for SchemaMigration {
 
 async fn execute(conn: &mut Conn, object: &SchemaObject) -> Result<(), Failure> {
     for statement in &object.statements {
-        conn.query_drop(statement.as_str())
-            .await
-            .map_err(|e| failure(e, Side::Destination).context(label(object)))?;
+        match conn.query_drop(statement.as_str()).await {
+            Ok(()) => {}
+            // A server goes on building an index for a client that is gone: the run before this one was cut off, and by
+            // now its index is there, which the plan of this run had not yet seen.
+            Err(Error::Server(e))
+                if e.code == DUPLICATE_KEY_NAME
+                    && object.kind() == v1::ObjectKind::Index
+                    && !object.edited => {}
+            Err(e) => return Err(failure(e, Side::Destination).context(label(object))),
+        }
     }
     Ok(())
 }
 
 fn finish(objects: &[SchemaObject], after_data: bool) -> Result<Completion, Failure> {
-    let mine = || objects.iter().filter(|o| o.postponed == after_data);
+    let mine = || objects.iter().filter(|o| is_due(o, after_data));
     let open: Vec<_> = mine()
         .filter(|o| {
             matches!(

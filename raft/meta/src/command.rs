@@ -1,8 +1,8 @@
 //! Commands of the replicated log.
 
 use oms_proto::{
-    meta::{Command, CreateProject, command::Body},
-    v1::{DdlSynchronization, TableSelection},
+    meta::{Command, CreateProject, UpsertObjects, command::Body},
+    v1::{DdlSynchronization, ObjectKind, ProjectSpec, TableSelection},
 };
 use prost::Message as _;
 
@@ -16,7 +16,9 @@ pub type MetaCommand = Body;
 /// Every node puts it into what it registers. 1: projects on one node. 2: membership, tokens, frozen components, raised epochs.
 /// 3: preferred regions of the leader, and standing for election when the leader asks; projects that are tuned;
 /// commit order and presets of incremental synchronization. 4: objects that are added and removed, options that are set,
-/// templates; following statements that define tables; filters of rows, choice and mapping of columns, choice of changes.
+/// templates; following statements that define tables; filters of rows, choice and mapping of columns, choice of changes;
+/// what a conversion loses may stop a project, constraints may wait for the switchover, and objects are recorded with
+/// their conversions and times.
 pub const FEATURE_LEVEL: u32 = 4;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
@@ -43,12 +45,8 @@ fn follows_ddl(create: &CreateProject) -> bool {
     options.is_some_and(|o| o.ddl() == DdlSynchronization::Follow)
 }
 
-/// Whether rows, columns or changes are chosen in words that an older node would pass over: it would move all of them.
-fn chooses_rows_or_columns(create: &CreateProject) -> bool {
-    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
-    let Some(spec) = project.and_then(|p| p.spec.as_ref()) else {
-        return false;
-    };
+/// Whether a project chooses rows, columns or changes of its tables, and does not move all of them as they are.
+pub fn chooses_rows_or_columns(spec: &ProjectSpec) -> bool {
     let shapes = |t: &TableSelection| {
         !t.filter.is_empty()
             || !t.columns.is_empty()
@@ -61,6 +59,33 @@ fn chooses_rows_or_columns(create: &CreateProject) -> bool {
         || spec.databases.iter().flat_map(|d| &d.tables).any(shapes)
 }
 
+fn chooses(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    project
+        .and_then(|p| p.spec.as_ref())
+        .is_some_and(chooses_rows_or_columns)
+}
+
+/// Whether the schema is asked for in words that an older node would pass over.
+fn decides_losses_or_moments(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    let options = project
+        .and_then(|p| p.spec.as_ref())
+        .and_then(|s| s.schema.as_ref());
+    options.is_some_and(|o| o.lossy != 0 || o.foreign_keys != 0 || o.checks != 0)
+}
+
+/// Whether an older node would forget a part of what is recorded.
+fn records_conversions(c: &UpsertObjects) -> bool {
+    c.objects.iter().any(|o| {
+        !o.conversions.is_empty()
+            || o.at_switchover
+            || o.started_at_ms != 0
+            || o.ended_at_ms != 0
+            || matches!(o.kind(), ObjectKind::Check | ObjectKind::Trigger)
+    })
+}
+
 /// The feature level that every node needs before a command may be proposed.
 ///
 /// A node that does not know a command refuses it. So that all nodes do, the state machine refuses commands above
@@ -69,7 +94,9 @@ pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
-        Body::CreateProject(c) if follows_ddl(c) || chooses_rows_or_columns(c) => 4,
+        // An older node would pass over the words of a choice and move everything.
+        Body::CreateProject(c) if follows_ddl(c) || chooses(c) || decides_losses_or_moments(c) => 4,
+        Body::UpsertObjects(c) if records_conversions(c) => 4,
         Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)
         | Body::UpdateDataSource(_)

@@ -28,7 +28,7 @@ mod tuning;
 mod view;
 mod voters;
 
-pub use command::{FEATURE_LEVEL, MetaCommand, command, level_of};
+pub use command::{FEATURE_LEVEL, MetaCommand, chooses_rows_or_columns, command, level_of};
 pub use leadership::{Followers, Handover, LeadershipPolicy, Tenure, successor};
 pub use schedule::{SchedulePolicy, schedule};
 pub use setting::{SETTINGS, SettingEffect};

@@ -150,6 +150,24 @@ fn object() -> v1::SchemaObject {
         postponed: true,
         destination_database: "dd".into(),
         destination_table: "tt".into(),
+        ..Default::default()
+    }
+}
+
+/// With what level 4 added.
+fn converted_object() -> v1::SchemaObject {
+    v1::SchemaObject {
+        conversions: vec![v1::Conversion {
+            part: "column `a`".into(),
+            what: "type".into(),
+            from: "x".into(),
+            to: "y".into(),
+            severity: v1::ConversionSeverity::Lossy as i32,
+        }],
+        at_switchover: true,
+        started_at_ms: 12,
+        ended_at_ms: 13,
+        ..object()
     }
 }
 
@@ -650,6 +668,57 @@ fn a_project_that_chooses_rows_needs_level_4_and_reads_as_it_was_written() {
     let read = Command::decode(bytes.as_slice()).unwrap();
     assert_eq!(read, command);
     assert_eq!(read.encode_to_vec(), bytes);
+}
+
+#[test]
+fn later_shapes_read_as_they_were_written() {
+    let samples = [
+        (
+            "upsert_objects",
+            4,
+            command::Body::UpsertObjects(UpsertObjects {
+                project: "p_1".into(),
+                epoch: 3,
+                objects: vec![converted_object()],
+                replace: true,
+            }),
+        ),
+        (
+            "create_project_schema",
+            4,
+            command::Body::CreateProject(CreateProject {
+                record: Some(ProjectRecord {
+                    public: Some(v1::Project {
+                        id: "p_1".into(),
+                        spec: Some(v1::ProjectSpec {
+                            name: "move".into(),
+                            schema: Some(v1::SchemaOptions {
+                                lossy: v1::LossyConversions::Stop as i32,
+                                foreign_keys: v1::ConstraintMoment::Switchover as i32,
+                                checks: v1::ConstraintMoment::Switchover as i32,
+                                ..Default::default()
+                            }),
+                            ..Default::default()
+                        }),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                }),
+            }),
+        ),
+    ];
+    for (name, level, body) in samples {
+        assert_eq!(level_of(&body), level, "{name}");
+        let command = Command {
+            version: 1,
+            now_ms: 1_234_567,
+            body: Some(body),
+        };
+        let bytes = bytes(name, level, &command.encode_to_vec());
+        let read = Command::decode(bytes.as_slice()).unwrap();
+        assert_eq!(read, command, "{name}");
+        assert_eq!(read.encode_to_vec(), bytes, "{name}");
+    }
 }
 
 #[test]

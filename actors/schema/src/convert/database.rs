@@ -51,6 +51,7 @@ pub fn convert_database(
             sql: new.to_sql(),
         }],
         foreign_keys: Vec::new(),
+        checks: Vec::new(),
         deferred: Vec::new(),
         notes,
         outcome,

@@ -48,7 +48,43 @@ pub struct ConversionNote {
     pub lossy: bool,
 }
 
+/// What a conversion does to a part of an object, from the harmless to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It stays as it is.
+    Exact,
+    /// It becomes something else that serves the same purpose, or had no effect on contents.
+    Equivalent,
+    /// It becomes something else that is not quite the same.
+    Lossy,
+    /// It is left out, and it could matter.
+    NotMoved,
+}
+
+impl Severity {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Equivalent => "equivalent",
+            Self::Lossy => "lossy",
+            Self::NotMoved => "not moved",
+        }
+    }
+}
+
 impl ConversionNote {
+    /// How much it matters.
+    pub fn severity(&self) -> Severity {
+        match (self.lossy, self.to.is_empty()) {
+            (true, true) => Severity::NotMoved,
+            (true, false) => Severity::Lossy,
+            (false, _) if self.is_change() => Severity::Equivalent,
+            (false, _) => Severity::Exact,
+        }
+    }
+
     /// Whether it tells of a change, and not only of something worth knowing.
     pub fn is_change(&self) -> bool {
         self.lossy || self.from != self.to
@@ -82,6 +118,8 @@ pub struct Converted {
     pub statements: Vec<Statement>,
     /// Foreign keys of the table, in the order of `definition`: to be executed when all tables are there.
     pub foreign_keys: Vec<Statement>,
+    /// Checks of the table that are created on their own ([`CheckPolicy::AtSwitchover`]).
+    pub checks: Vec<Statement>,
     /// Indexes that wait until the rows are there ([`IndexPolicy::AfterData`]).
     pub deferred: Vec<Statement>,
     /// What was changed.
@@ -113,8 +151,21 @@ pub enum ForeignKeyPolicy {
     AfterTables,
     /// After the rows.
     AfterData,
+    /// When the project switches over. Statements of a log leave them alone until then.
+    AtSwitchover,
     /// Not at all.
     Omit,
+}
+
+/// When checks of tables are created. Those that belong to a column's type (JSON of MariaDB) always come with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckPolicy {
+    /// With their table.
+    #[default]
+    WithTable,
+    /// When the project switches over. Statements of a log leave them alone until then.
+    AtSwitchover,
 }
 
 /// What the user decided.
@@ -131,4 +182,6 @@ pub struct ConvertOptions {
     /// Which columns move, of tables where that is not all of them as they are; by names at the source.
     #[serde(default)]
     pub columns: Vec<(crate::TableName, crate::ColumnChoice)>,
+    /// When checks are created.
+    pub checks: CheckPolicy,
 }

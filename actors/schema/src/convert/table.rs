@@ -3,13 +3,13 @@
 use oms_core::{ObjectKind, ObjectName, codes};
 
 use super::{
-    ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, Statement, charset::Mapped, column,
-    constraint, index, partition, report::Report,
+    CheckPolicy, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, Statement,
+    charset::Mapped, column, constraint, index, partition, report::Report,
 };
 use crate::{
-    DestinationTraits, Flavor, IndexDefinition, IndexKind, IndexPartKey, SourceTraits, TableDefinition,
-    TableName, TableOptions,
-    definition::{foreign_key_clause, index_clause},
+    CheckDefinition, DestinationTraits, Flavor, IndexDefinition, IndexKind, IndexPartKey, SourceTraits,
+    TableDefinition, TableName, TableOptions,
+    definition::{check_clause, foreign_key_clause, index_clause},
 };
 
 /// What the parts of a conversion look at.
@@ -150,6 +150,7 @@ fn finish(
     let mut converted = Converted {
         statements: Vec::new(),
         foreign_keys: Vec::new(),
+        checks: Vec::new(),
         deferred: Vec::new(),
         notes,
         outcome,
@@ -179,6 +180,17 @@ pub(crate) fn write_statements(
     };
     let mut body = definition.clone();
     let keys = std::mem::take(&mut body.foreign_keys);
+    converted.checks.clear();
+    if options.checks == CheckPolicy::AtSwitchover {
+        let checks = std::mem::take(&mut body.checks);
+        converted.checks = named_checks(&checks, &name.table)
+            .into_iter()
+            .map(|check| Statement {
+                sql: format!("ALTER TABLE {name} ADD {}", check_clause(&check)),
+                object: object(ObjectKind::Check, check.name.as_deref().unwrap_or_default()),
+            })
+            .collect();
+    }
     if options.indexes == IndexPolicy::AfterData {
         let (now, later) = body.indexes.into_iter().partition(|index| {
             index.is_unique()
@@ -208,6 +220,31 @@ pub(crate) fn write_statements(
             sql: format!("ALTER TABLE {name} ADD {}", foreign_key_clause(key)),
         })
         .collect();
+}
+
+/// Checks that are created on their own need names by which they can be found again.
+fn named_checks(checks: &[CheckDefinition], table: &str) -> Vec<CheckDefinition> {
+    let mut taken: Vec<String> = checks
+        .iter()
+        .filter_map(|c| c.name.as_ref().map(|n| n.to_lowercase()))
+        .collect();
+    let mut list = Vec::with_capacity(checks.len());
+    for check in checks {
+        let mut check = check.clone();
+        let mut number = 0;
+        while check.name.is_none() {
+            number += 1;
+            // Names have 64 characters, and the table's may have as many.
+            let stem: String = table.chars().take(48).collect();
+            let name = format!("{stem}_check_{number}");
+            if !taken.contains(&name.to_lowercase()) {
+                taken.push(name.to_lowercase());
+                check.name = Some(name);
+            }
+        }
+        list.push(check);
+    }
+    list
 }
 
 fn has_multivalued(index: &IndexDefinition) -> bool {

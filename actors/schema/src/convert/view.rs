@@ -68,6 +68,7 @@ pub fn convert_view(
     Ok(Converted {
         statements,
         foreign_keys: Vec::new(),
+        checks: Vec::new(),
         deferred: Vec::new(),
         notes,
         outcome,

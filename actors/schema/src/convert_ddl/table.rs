@@ -4,8 +4,8 @@ use oms_core::TableName;
 
 use super::{ConvertedDdl, DdlFact, DdlOutcome, DdlPart, DdlRequest, DdlStep, Part, refuse};
 use crate::{
-    ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, SchemaTracker, TableDefinition,
-    convert_table,
+    CheckPolicy, ConvertOptions, Converted, ForeignKeyPolicy, IndexPolicy, Outcome, SchemaTracker,
+    TableDefinition, convert_table,
 };
 
 /// Why statements about a table mean nothing for the destination, if so.
@@ -44,11 +44,18 @@ pub(super) fn converted(
         return refuse(format!("the definition of {name} is not known"));
     };
     let options = options(r, name, to, definition)?;
-    let converted = convert_table(definition, &name.database, r.source, r.destination, &options);
-    match &converted.outcome {
-        Outcome::NotSupported(refusal) => Err(refusal.clone()),
-        Outcome::Compatible | Outcome::Converted => Ok(converted),
+    let mut converted = convert_table(definition, &name.database, r.source, r.destination, &options);
+    if let Outcome::NotSupported(refusal) = &converted.outcome {
+        return Err(refusal.clone());
     }
+    if options.checks == CheckPolicy::AtSwitchover {
+        // The destination has none before the switchover, which takes them from the source as it is then.
+        converted.checks.clear();
+        if let Some(definition) = &mut converted.definition {
+            definition.checks.clear();
+        }
+    }
+    Ok(converted)
 }
 
 /// The user's options with the names that the selection gives.
@@ -60,8 +67,11 @@ fn options(
 ) -> std::result::Result<ConvertOptions, crate::Refusal> {
     let mut options = r.options.clone();
     options.indexes = IndexPolicy::WithTable;
-    if options.foreign_keys == ForeignKeyPolicy::AfterData {
-        options.foreign_keys = ForeignKeyPolicy::AfterTables;
+    match options.foreign_keys {
+        ForeignKeyPolicy::AfterData => options.foreign_keys = ForeignKeyPolicy::AfterTables,
+        // The destination has none before the switchover, which takes them from the source as it is then.
+        ForeignKeyPolicy::AtSwitchover => options.foreign_keys = ForeignKeyPolicy::Omit,
+        ForeignKeyPolicy::AfterTables | ForeignKeyPolicy::Omit => {}
     }
     let mut names = vec![(name.clone(), to.clone())];
     if options.foreign_keys != ForeignKeyPolicy::Omit {

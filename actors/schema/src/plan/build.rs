@@ -31,21 +31,28 @@ pub fn plan(request: PlanRequest<'_>) -> MigrationPlan {
             ObjectKind::Database => databases.push(object),
             ObjectKind::Table => tables.push(object),
             ObjectKind::View => views.push(object),
-            ObjectKind::Index | ObjectKind::ForeignKey => {}
+            ObjectKind::Index | ObjectKind::ForeignKey | ObjectKind::Check | ObjectKind::Trigger => {}
         }
     }
     let mut objects = builder.databases(&databases, &tables, &views);
-    let (mut keys, mut indexes) = (Vec::new(), Vec::new());
+    let mut parts = Parts::default();
     for object in tables {
-        let planned = builder.table(object, &mut keys, &mut indexes);
+        let planned = builder.table(object, &mut parts);
         objects.push(planned);
     }
-    let keys: Vec<PlannedObject> = keys.into_iter().map(|key| builder.foreign_key(key)).collect();
+    let keys: Vec<PlannedObject> = parts
+        .keys
+        .into_iter()
+        .map(|key| builder.foreign_key(key))
+        .collect();
+    let (last, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.at_switchover);
     let (later, now): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.after_data);
     objects.extend(now);
     objects.extend(builder.views(&views));
-    objects.extend(indexes);
+    objects.extend(parts.indexes);
     objects.extend(later);
+    objects.extend(parts.checks);
+    objects.extend(last);
     MigrationPlan { objects }
 }
 
@@ -65,6 +72,14 @@ struct PendingKey {
     table: TableName,
     key: ForeignKeyDefinition,
     sql: String,
+}
+
+/// What tables bring along that is created on its own.
+#[derive(Default)]
+struct Parts {
+    keys: Vec<PendingKey>,
+    indexes: Vec<PlannedObject>,
+    checks: Vec<PlannedObject>,
 }
 
 fn named(kind: ObjectKind, database: &str, table: &str, part: &str) -> ObjectName {
@@ -89,6 +104,7 @@ fn planned(record: ObjectRecord, after: Vec<ObjectName>) -> PlannedObject {
         record,
         after,
         after_data: false,
+        at_switchover: false,
         definition: None,
     }
 }
@@ -180,12 +196,7 @@ impl Builder<'_> {
         vec![named(ObjectKind::Database, &name.database, "", "")]
     }
 
-    fn table(
-        &mut self,
-        object: &SourceObject,
-        keys: &mut Vec<PendingKey>,
-        indexes: &mut Vec<PlannedObject>,
-    ) -> PlannedObject {
+    fn table(&mut self, object: &SourceObject, parts_of_it: &mut Parts) -> PlannedObject {
         let PlanRequest {
             source,
             destination,
@@ -245,7 +256,7 @@ impl Builder<'_> {
             self.judge_existing(&mut record, &name, &wanted);
             if !merged {
                 let parts = wanted.foreign_keys.iter().zip(&converted.foreign_keys);
-                keys.extend(parts.map(|(key, statement)| PendingKey {
+                parts_of_it.keys.extend(parts.map(|(key, statement)| PendingKey {
                     record: self.part(&object.name, &statement.object),
                     table: name.clone(),
                     key: key.clone(),
@@ -257,21 +268,27 @@ impl Builder<'_> {
                     self.complete_if_there(&mut part);
                     self.deferred.insert(part.name.clone());
                     let after = vec![record.name.clone()];
-                    indexes.push(PlannedObject {
-                        record: part,
-                        after,
+                    parts_of_it.indexes.push(PlannedObject {
                         after_data: true,
-                        definition: None,
+                        ..planned(part, after)
+                    });
+                }
+                for statement in &converted.checks {
+                    let mut part = self.part(&object.name, &statement.object);
+                    part.ready(vec![statement.sql.clone()], Vec::new());
+                    self.complete_if_there(&mut part);
+                    let after = vec![record.name.clone()];
+                    parts_of_it.checks.push(PlannedObject {
+                        at_switchover: true,
+                        ..planned(part, after)
                     });
                 }
                 self.tables.insert(name, wanted.clone());
             }
         }
         PlannedObject {
-            record,
-            after,
-            after_data: false,
             definition: Some(wanted),
+            ..planned(record, after)
         }
     }
 
@@ -392,11 +409,11 @@ impl Builder<'_> {
             after.push(index);
             after_data = true;
         }
+        let at_switchover = self.request.options.foreign_keys == ForeignKeyPolicy::AtSwitchover;
         PlannedObject {
-            record,
-            after,
-            after_data,
-            definition: None,
+            after_data: after_data && !at_switchover,
+            at_switchover,
+            ..planned(record, after)
         }
     }
 

@@ -38,7 +38,7 @@ pub struct PlanRequest<'a> {
     /// Tables that are at the destination already, by their name there. Those that the plan wants
     /// are compared with what it wants.
     pub existing_tables: &'a BTreeMap<TableName, TableSchema>,
-    /// Views, indexes and foreign keys that are at the destination already.
+    /// Views, indexes, foreign keys and checks that are at the destination already.
     pub existing_objects: &'a BTreeSet<ObjectName>,
 }
 
@@ -52,12 +52,14 @@ pub struct PlannedObject {
     pub after: Vec<ObjectName>,
     /// Whether it waits until the rows are there.
     pub after_data: bool,
+    /// Whether it waits until the project switches over.
+    pub at_switchover: bool,
     /// Of a table: its definition at the destination.
     pub definition: Option<TableDefinition>,
 }
 
 /// The objects of a project in the order of execution: databases, tables, foreign keys, views,
-/// then what waits for the rows.
+/// what waits for the rows, and what waits for the switchover.
 #[derive(Clone, Debug, Default)]
 pub struct MigrationPlan {
     /// The objects.
@@ -65,7 +67,7 @@ pub struct MigrationPlan {
 }
 
 impl MigrationPlan {
-    /// Objects that go with a table when it is skipped or removed: its indexes and foreign keys.
+    /// Objects that go with a table when it is skipped or removed: its indexes, foreign keys and checks.
     pub fn parts_of<'a>(&'a self, table: &'a ObjectName) -> impl Iterator<Item = &'a PlannedObject> {
         self.objects.iter().filter(move |object| {
             let name = &object.record.name;

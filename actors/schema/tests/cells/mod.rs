@@ -1,4 +1,6 @@
-//! Statements that a destination has to follow: one for each cell of what is promised of DDL.
+//! Statements that a destination has to follow: one for each cell of what is promised of DDL, and of tables.
+
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -359,6 +361,46 @@ pub(crate) const CELLS: &[(&str, &[&str])] = &[
     ("other objects", &["UPDATE t SET a = 1"]),
 ];
 
+/// One cell: statements of a source, of which the last one is looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) section: &'static str,
+    pub(crate) source: Flavor,
+    pub(crate) statements: Vec<&'static str>,
+}
+
+/// Tables that schema migration creates.
+pub(crate) fn tables_of(source: Flavor) -> Vec<Cell> {
+    let list = match source {
+        Flavor::MariaDb => tables::MARIADB,
+        _ => tables::MYSQL,
+    };
+    list.iter()
+        .map(|(section, statement)| Cell {
+            section,
+            source,
+            statements: vec![statement],
+        })
+        .collect()
+}
+
+/// Statements of the log.
+pub(crate) fn statements() -> Vec<Cell> {
+    CELLS
+        .iter()
+        .map(|(section, statements)| Cell {
+            section,
+            source: Flavor::MySql,
+            statements: statements.to_vec(),
+        })
+        .collect()
+}
+
+/// All cells.
+pub(crate) fn all() -> Vec<Cell> {
+    [tables_of(Flavor::MySql), tables_of(Flavor::MariaDb), statements()].concat()
+}
+
 /// Everything in `d` is moved to `dest`, everything in `moved2` keeps its name, the rest is not.
 pub(crate) struct Everything;
 
@@ -376,20 +418,37 @@ impl DdlSelection for Everything {
     }
 }
 
+/// The version of a source of the cells.
+fn version(source: Flavor) -> u32 {
+    if source == Flavor::MariaDb {
+        101_100
+    } else {
+        90_700
+    }
+}
+
 pub(crate) fn context() -> StatementContext {
-    let mut context = StatementContext::new(Flavor::MySql, 90_700).in_database("d");
+    context_of(Flavor::MySql)
+}
+
+pub(crate) fn context_of(source: Flavor) -> StatementContext {
+    let mut context = StatementContext::new(source, version(source)).in_database("d");
     context.explicit_timestamps = true;
     context
 }
 
 pub(crate) fn source() -> SourceTraits {
+    source_of(Flavor::MySql)
+}
+
+pub(crate) fn source_of(flavor: Flavor) -> SourceTraits {
     let pairs = [
         ("utf8mb4", "utf8mb4_general_ci"),
         ("latin1", "latin1_swedish_ci"),
         ("utf8mb3", "utf8mb3_general_ci"),
     ];
     SourceTraits {
-        flavor: Flavor::MySql,
+        flavor,
         default_collations: pairs
             .iter()
             .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
@@ -421,7 +480,11 @@ pub(crate) fn options() -> ConvertOptions {
 }
 
 pub(crate) fn tracker() -> SchemaTracker {
-    let rules = TrackerRules::new(Flavor::MySql, 90_700, source().default_collations);
+    tracker_of(Flavor::MySql)
+}
+
+pub(crate) fn tracker_of(flavor: Flavor) -> SchemaTracker {
+    let rules = TrackerRules::new(flavor, version(flavor), source().default_collations);
     let mut tracker = SchemaTracker::new(rules);
     for name in ["d", "outside"] {
         let shown = format!("CREATE DATABASE `{name}` /*!40100 DEFAULT CHARACTER SET utf8mb4 */");
@@ -443,24 +506,38 @@ pub(crate) fn follow(tracker: &mut SchemaTracker, sql: &str) -> DdlStatement {
 
 /// What becomes of the last statement of a cell, and the source in front of it.
 pub(crate) fn convert(
-    statements: &[&str],
+    statements: &[&'static str],
     traits: &DestinationTraits,
 ) -> (ConvertedDdl, SchemaTracker, DdlStatement) {
-    let (last, first) = statements.split_last().unwrap();
-    let mut before = tracker();
+    let cell = Cell {
+        section: "",
+        source: Flavor::MySql,
+        statements: statements.to_vec(),
+    };
+    convert_cell(&cell, traits)
+}
+
+/// The same of any source.
+pub(crate) fn convert_cell(
+    cell: &Cell,
+    traits: &DestinationTraits,
+) -> (ConvertedDdl, SchemaTracker, DdlStatement) {
+    let (last, first) = cell.statements.split_last().unwrap();
+    let context = context_of(cell.source);
+    let mut before = tracker_of(cell.source);
     for sql in first {
         follow(&mut before, sql);
     }
-    let statement = DdlStatement::parse(last, &context()).unwrap_or_else(|e| panic!("{last}\n{e}"));
+    let statement = DdlStatement::parse(last, &context).unwrap_or_else(|e| panic!("{last}\n{e}"));
     let mut after = before.clone();
     // Where it cannot be followed the conversion refuses it too.
-    let _ = after.apply(&statement, &context());
+    let _ = after.apply(&statement, &context);
     let converted = convert_ddl(&DdlRequest {
         statement: &statement,
-        context: &context(),
+        context: &context,
         before: &before,
         after: &after,
-        source: &source(),
+        source: &source_of(cell.source),
         destination: traits,
         options: &options(),
         selection: &Everything,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oms_core::{ObjectKind, ObjectName, TableName, TableSchema, codes};
 use oms_schema::{
-    ConvertOptions, Flavor, ForeignKeyPolicy, IndexPolicy, MigrationPlan, ObjectError, ObjectState,
-    PlanRequest, PlannedObject, Renames, SourceObject, TableDefinition, plan,
+    CheckPolicy, ConvertOptions, Flavor, ForeignKeyPolicy, IndexPolicy, MigrationPlan, ObjectError,
+    ObjectState, PlanRequest, PlannedObject, Renames, Severity, SourceObject, TableDefinition, plan,
 };
 
 use crate::support::{self, object};
@@ -272,4 +272,57 @@ fn one_bad_definition_does_not_stop_the_others() {
         code(&plan.objects[0]),
         codes::schema::STATEMENT_NOT_UNDERSTOOD.as_str()
     );
+}
+
+#[test]
+fn constraints_wait_for_the_switchover_with_their_statements() {
+    let options = ConvertOptions {
+        foreign_keys: ForeignKeyPolicy::AtSwitchover,
+        checks: CheckPolicy::AtSwitchover,
+        indexes: IndexPolicy::AfterData,
+        ..ConvertOptions::default()
+    };
+    let objects = vec![
+        table("p", "`x` int NOT NULL,\nPRIMARY KEY (`x`)"),
+        table(
+            "c",
+            "`a` int DEFAULT NULL CHECK (`a` > 1),\n`j` longtext DEFAULT NULL CHECK (json_valid(`j`)),\nKEY `k` (`a`),\n\
+             CONSTRAINT `f` FOREIGN KEY (`a`) REFERENCES `p` (`x`),\nCONSTRAINT `ck` CHECK (`a` < 9)",
+        ),
+    ];
+    let plan = fresh(objects, &options);
+    let statement = |kind, name: &str| {
+        let object = get(&plan, kind, name);
+        assert!(object.at_switchover && !object.after_data, "{name}");
+        assert_eq!(object.record.state, ObjectState::Ready, "{name}");
+        object.record.statements.join(";")
+    };
+    assert_eq!(
+        statement(ObjectKind::Check, "ck"),
+        "ALTER TABLE `corpus`.`c` ADD CONSTRAINT `ck` CHECK (`a` < 9)"
+    );
+    assert_eq!(
+        statement(ObjectKind::Check, "c_check_1"),
+        "ALTER TABLE `corpus`.`c` ADD CONSTRAINT `c_check_1` CHECK (`a` > 1)"
+    );
+    assert!(
+        statement(ObjectKind::ForeignKey, "f").starts_with("ALTER TABLE `corpus`.`c` ADD CONSTRAINT `f`")
+    );
+    // Nothing needs the index before the rows, and no constraint is in the table.
+    assert!(get(&plan, ObjectKind::Index, "k").after_data);
+    let created = get(&plan, ObjectKind::Table, "c").record.statements.join(";");
+    assert!(
+        !created.contains("CHECK") && !created.contains("FOREIGN"),
+        "{created}"
+    );
+    // They come last.
+    let first = plan.objects.iter().position(|o| o.at_switchover).unwrap();
+    assert!(plan.objects[first..].iter().all(|o| o.at_switchover));
+    let worst = get(&plan, ObjectKind::Table, "c")
+        .record
+        .notes
+        .iter()
+        .map(|n| n.severity())
+        .max();
+    assert_eq!(worst, Some(Severity::NotMoved), "the check of JSON is left out");
 }

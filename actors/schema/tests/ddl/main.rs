@@ -5,6 +5,7 @@
 
 #[path = "../../fuzz/any_ddl.rs"]
 mod any_ddl;
+#[allow(dead_code)]
 #[path = "../cells/mod.rs"]
 mod cells;
 mod conversion;

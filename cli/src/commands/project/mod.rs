@@ -150,15 +150,8 @@ pub(crate) enum ProjectCommand {
     Objects {
         #[command(subcommand)]
         command: Option<changes::ObjectsCommand>,
-        /// Name or id
-        #[arg(required = true)]
-        name: Option<String>,
-        /// Only objects in this state; may be repeated
-        #[arg(long, value_parser = object_state_parser())]
-        state: Vec<ObjectState>,
-        /// With definitions and statements
-        #[arg(long)]
-        statements: bool,
+        #[command(flatten)]
+        list: objects::ListArgs,
     },
     /// Decide about objects whose schema migration failed
     Object {
@@ -229,7 +222,7 @@ fn state_parser() -> impl clap::builder::TypedValueParser<Value = ProjectState> 
         .map(|name| ProjectState::from_name(&name).unwrap_or_default())
 }
 
-fn object_state_parser() -> impl clap::builder::TypedValueParser<Value = ObjectState> {
+pub(super) fn object_state_parser() -> impl clap::builder::TypedValueParser<Value = ObjectState> {
     PossibleValuesParser::new(ObjectState::NAMES)
         .map(|name| ObjectState::from_name(&name).unwrap_or_default())
 }
@@ -275,12 +268,7 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
             command: Some(command),
             ..
         } => changes::run(context, command).await,
-        C::Objects {
-            command: None,
-            name,
-            state,
-            statements,
-        } => objects::list(context, name.unwrap_or_default(), &state, statements).await,
+        C::Objects { command: None, list } => objects::list(context, list).await,
         C::Set(arguments) => several::set(context, arguments).await,
         C::Copy { name, new_name } => several::copy(context, name, new_name).await,
         C::Batch(arguments) => several::batch(context, arguments).await,

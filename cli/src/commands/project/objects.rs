@@ -7,8 +7,8 @@ use std::{
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use oms_proto::v1::{
-    DecideObjectRequest, ErrorInfo, ListObjectsRequest, ListObjectsResponse, ObjectDecision, ObjectKind,
-    ObjectState, SchemaObject,
+    Conversion, ConversionSeverity, ConversionSummary, DecideObjectRequest, ErrorInfo, ListObjectsRequest,
+    ListObjectsResponse, ObjectDecision, ObjectKind, ObjectState, SchemaObject,
 };
 use oms_types::codes;
 
@@ -87,7 +87,9 @@ impl ObjectArgs {
                         "--part names an index or foreign key: add --kind index or --kind foreign_key",
                     );
                 }
-                ObjectKind::Index | ObjectKind::ForeignKey if self.part.is_none() => {
+                ObjectKind::Index | ObjectKind::ForeignKey | ObjectKind::Check | ObjectKind::Trigger
+                    if self.part.is_none() =>
+                {
                     return usage("--table and --part are needed to name an index or foreign key");
                 }
                 _ => {}
@@ -117,17 +119,39 @@ impl ObjectArgs {
     }
 }
 
-pub(super) async fn list(
-    context: &Context,
-    name: String,
-    states: &[ObjectState],
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Name or id
+    #[arg(required = true)]
+    name: Option<String>,
+    /// Only objects in this state; may be repeated
+    #[arg(long, value_parser = super::object_state_parser())]
+    state: Vec<ObjectState>,
+    /// Only what waits for the switchover: constraints that were deferred, and triggers
+    #[arg(long)]
+    deferred: bool,
+    /// With definitions and statements
+    #[arg(long, conflicts_with = "changes")]
     statements: bool,
-) -> Result<Exit, CliError> {
+    /// What the conversion changes, one line per change, with how much it matters
+    #[arg(long)]
+    changes: bool,
+}
+
+pub(super) async fn list(context: &Context, arguments: ListArgs) -> Result<Exit, CliError> {
+    let ListArgs {
+        name,
+        state: states,
+        deferred,
+        statements,
+        changes: only_changes,
+    } = arguments;
     let mut client = context.projects().await?;
     let request = ListObjectsRequest {
-        project: name,
+        project: name.unwrap_or_default(),
         states: states.iter().map(|s| *s as i32).collect(),
         with_statements: statements,
+        at_switchover: deferred,
     };
     let list = client
         .list_objects(request)
@@ -137,19 +161,92 @@ pub(super) async fn list(
     if context.out.is_json() {
         context.out.json(&list)?;
     } else if list.objects.is_empty() {
-        context.out.note(if states.is_empty() {
+        context.out.note(if deferred {
+            "no object waits for the switchover"
+        } else if states.is_empty() {
             "schema migration has found no objects yet"
         } else {
             "no object is in this state"
         })?;
+    } else if only_changes {
+        changes(context, list.objects.iter())?;
+        counted(context, list.summary.as_ref())?;
     } else if statements {
         for object in &list.objects {
             context.out.line(&detail(object))?;
         }
     } else {
         show(context, &list)?;
+        counted(context, list.summary.as_ref())?;
     }
     Ok(Exit::Ok)
+}
+
+/// Every change of a conversion, the worst first.
+pub(super) fn changes<'o>(
+    context: &Context,
+    objects: impl Iterator<Item = &'o SchemaObject>,
+) -> Result<(), CliError> {
+    let mut list: Vec<(&SchemaObject, &Conversion)> = objects
+        .flat_map(|o| o.conversions.iter().map(move |c| (o, c)))
+        .filter(|(_, c)| c.severity() != ConversionSeverity::Exact)
+        .collect();
+    list.sort_by_key(|(_, c)| std::cmp::Reverse(c.severity()));
+    if list.is_empty() {
+        return context.out.note("nothing is changed");
+    }
+    let mut table = Table::new(&[
+        "SEVERITY",
+        "OBJECT",
+        "PART",
+        "WHAT",
+        "AT THE SOURCE",
+        "AT THE DESTINATION",
+    ]);
+    for (object, change) in list {
+        let to = if change.to.is_empty() {
+            "left out"
+        } else {
+            &change.to
+        };
+        table.row([
+            change.severity().name().to_owned(),
+            path(&[&object.database, &object.table]),
+            change.part.clone(),
+            change.what.clone(),
+            change.from.clone(),
+            to.to_owned(),
+        ]);
+    }
+    context.out.table(&table)
+}
+
+/// How many objects there are of each kind of change.
+pub(super) fn counted(context: &Context, summary: Option<&ConversionSummary>) -> Result<(), CliError> {
+    let Some(s) = summary else { return Ok(()) };
+    let mut parts = vec![
+        format!("objects: {} as they are", s.exact),
+        format!("{} with equivalent changes", s.equivalent),
+        format!("{} that lose something", s.lossy),
+        format!("{} of which something is left out", s.not_moved),
+    ];
+    if s.refused > 0 {
+        parts.push(format!("{} that cannot be created as planned", s.refused));
+    }
+    if s.at_switchover > 0 {
+        parts.push(format!("{} that wait for the switchover", s.at_switchover));
+    }
+    context.out.note(&parts.join(", "))
+}
+
+/// How long it took, or since when it runs.
+fn time(object: &SchemaObject) -> Option<String> {
+    let seconds = |ms: i64| format!("{}.{:03} s", ms / 1_000, ms % 1_000);
+    match (object.started_at_ms, object.ended_at_ms) {
+        (0, _) => None,
+        (started, ended) if ended >= started => Some(format!("took {}", seconds(ended - started))),
+        _ => Some("is being created".to_owned()),
+    }
 }
 
 fn show(context: &Context, list: &ListObjectsResponse) -> Result<(), CliError> {
@@ -161,6 +258,10 @@ fn show(context: &Context, list: &ListObjectsResponse) -> Result<(), CliError> {
         }
         if object.postponed {
             remarks.push("after the rows".to_owned());
+            remarks.extend(time(object));
+        }
+        if object.at_switchover {
+            remarks.push("at the switchover".to_owned());
         }
         if let Some(error) = &object.error {
             remarks.insert(0, format!("{} {}", error.code, error.message));
@@ -309,6 +410,7 @@ async fn edited(context: &Context, wanted: &ObjectArgs) -> Result<Vec<String>, C
         project: wanted.name.clone(),
         states: Vec::new(),
         with_statements: true,
+        at_switchover: false,
     };
     let list = client
         .list_objects(request)

@@ -7,7 +7,7 @@ use oms_proto::v1::{
 };
 
 use super::{
-    objects::{detail, path},
+    objects::{changes, counted, detail, path},
     spec_file::SpecFile,
 };
 use crate::{
@@ -26,6 +26,9 @@ pub(crate) struct PreviewArgs {
     /// With definitions and statements
     #[arg(long, conflicts_with = "csv")]
     statements: bool,
+    /// What the conversion changes, one line per change, with how much it matters
+    #[arg(long, conflicts_with_all = ["csv", "statements"])]
+    changes: bool,
     /// Only the tables and views that move, as a list for --objects
     #[arg(long)]
     csv: bool,
@@ -43,17 +46,22 @@ pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Resul
         .map_err(context.failed())?
         .into_inner();
     let (mut objects, mut unselected): (Vec<PreviewItem>, Vec<UnselectedObject>) = (Vec::new(), Vec::new());
+    let mut summary = None;
     while let Some(item) = items.message().await.map_err(context.failed())? {
         if context.out.is_json() && !arguments.csv {
             context.out.json_line(&item)?;
         }
-        match item.unselected {
-            Some(other) => unselected.push(other),
-            None => objects.push(item),
+        match (item.unselected, item.summary) {
+            (Some(other), _) => unselected.push(other),
+            (None, Some(found)) => summary = Some(found),
+            (None, None) => objects.push(PreviewItem {
+                unselected: None,
+                ..item
+            }),
         }
     }
     let planned: Vec<&SchemaObject> = objects.iter().filter_map(|i| i.object.as_ref()).collect();
-    let stuck = planned.iter().filter(|o| is_stuck(o)).count() as u64;
+    let stuck = planned.iter().filter(|o| is_stuck(o) && !o.at_switchover).count() as u64;
     if arguments.csv {
         let moves = planned
             .iter()
@@ -82,6 +90,8 @@ pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Resul
             for object in &planned {
                 context.out.line(&detail(object))?;
             }
+        } else if arguments.changes {
+            changes(context, planned.iter().copied())?;
         } else {
             show(context, &objects)?;
         }
@@ -96,6 +106,7 @@ pub(super) async fn preview(context: &Context, arguments: &PreviewArgs) -> Resul
             amount(rows, "row"),
             amount(unselected.len() as u64, "object")
         ))?;
+        counted(context, summary.as_ref())?;
         context.out.note(
             "triggers, routines and events never move; those that the source's account may see are among them",
         )?;
@@ -138,6 +149,9 @@ fn show(context: &Context, items: &[PreviewItem]) -> Result<(), CliError> {
             }
             remarks.push(format!("columns there: {}", choice.columns.join(", ")));
             remarks.extend(choice.notes.iter().cloned());
+        }
+        if object.at_switchover {
+            remarks.push("at the switchover".to_owned());
         }
         if object.state() == ObjectState::Completed {
             remarks.push("is at the destination already".to_owned());

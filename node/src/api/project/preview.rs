@@ -17,7 +17,7 @@ use super::{
     create::{Selecting, check_choice},
 };
 use crate::{
-    behaviors::{SchemaPlanning, shown},
+    behaviors::{SchemaPlanning, shown, summary},
     connectors::Connector,
     selection::{check_spec, choices},
 };
@@ -85,13 +85,18 @@ impl Projects {
                 estimated_rows: size.map_or(0, |o| o.estimated_rows),
                 estimated_bytes: size.map_or(0, |o| o.estimated_bytes),
                 object: Some(object),
-                unselected: None,
+                ..Default::default()
             });
         }
+        let summary = summary(items.iter().filter_map(|i| i.object.as_ref()));
         items.extend(unselected.into_iter().map(|u| PreviewItem {
             unselected: Some(u),
             ..Default::default()
         }));
+        items.push(PreviewItem {
+            summary: Some(summary),
+            ..Default::default()
+        });
         Ok(stream::iter(items.into_iter().map(Ok)).boxed())
     }
 }

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use oms_apply::{TableShape, added_column_type};
 use oms_core::{ColumnType, Failure, ObjectKind, ObjectName, TableName, TableSchema};
 use oms_mysql::{
-    catalog::Catalog,
+    catalog::{Catalog, Trigger},
     connection::{ServerInfo, Side, connect},
 };
 use oms_proto::{
-    meta::SelectedObject,
-    v1::{self, ProjectSpec},
+    meta::{QualifiedName, SelectedObject},
+    v1::{self, ConstraintMoment, LossyConversions, ProjectSpec, SchemaObject},
 };
 use oms_schema::{
-    CharsetRules, ColumnChoice, ColumnDefinition, ConvertOptions, DataType, ForeignKeyPolicy, IndexPolicy,
-    IntegerKind, MigrationPlan, ObjectError, PlanRequest, Renames, SourceObject, plan,
+    CharsetRules, CheckPolicy, ColumnChoice, ColumnDefinition, ConvertOptions, DataType, ForeignKeyPolicy,
+    IndexPolicy, IntegerKind, MigrationPlan, ObjectError, PlanRequest, Renames, SourceObject, plan,
 };
 
 use super::super::traits::{destination_traits, source_traits};
@@ -53,10 +53,14 @@ impl SchemaPlanning {
             } else {
                 IndexPolicy::WithTable
             },
-            foreign_keys: if schema.omit_foreign_keys {
-                ForeignKeyPolicy::Omit
-            } else {
-                ForeignKeyPolicy::AfterTables
+            foreign_keys: match schema.foreign_keys() {
+                _ if schema.omit_foreign_keys => ForeignKeyPolicy::Omit,
+                ConstraintMoment::Switchover => ForeignKeyPolicy::AtSwitchover,
+                ConstraintMoment::Schema | ConstraintMoment::Unspecified => ForeignKeyPolicy::AfterTables,
+            },
+            checks: match schema.checks() {
+                ConstraintMoment::Switchover => CheckPolicy::AtSwitchover,
+                ConstraintMoment::Schema | ConstraintMoment::Unspecified => CheckPolicy::WithTable,
             },
             columns: choices(&self.spec, &self.selection)
                 .into_iter()
@@ -64,6 +68,43 @@ impl SchemaPlanning {
                 .map(|(name, shape)| (name, column_choice(shape)))
                 .collect(),
         }
+    }
+
+    /// Whether an object waits for the user when its conversion loses something.
+    pub(crate) fn stops_at_losses(&self) -> bool {
+        let lossy = self.spec.schema.as_ref().map(|s| s.lossy());
+        lossy == Some(LossyConversions::Stop)
+    }
+
+    /// The triggers on tables that move, as far as the account sees them. They are never created: what they write at the
+    /// source arrives as rows, and at the destination they would write it again.
+    pub(crate) async fn triggers(&self) -> Result<Vec<SchemaObject>, Failure> {
+        let mut source = connect(&self.source.endpoint, Side::Source).await?;
+        let info = ServerInfo::probe(&mut source, Side::Source).await?;
+        let mut catalog = Catalog::new(&mut source, info.flavor, Side::Source);
+        let tables: BTreeMap<(&str, &str), _> = self
+            .selection
+            .iter()
+            .filter(|o| !o.view)
+            .filter_map(|o| Some((o.source.as_ref()?, o.destination.as_ref()?)))
+            .map(|(s, d)| ((s.database.as_str(), s.table.as_str()), d))
+            .collect();
+        let databases: BTreeSet<&str> = tables.keys().map(|(database, _)| *database).collect();
+        let mut list = Vec::new();
+        for database in databases {
+            for trigger in catalog.triggers(database).await? {
+                let Some(to) = tables.get(&(database, trigger.table.table.as_str())) else {
+                    continue;
+                };
+                let definition = match catalog.create_trigger(database, &trigger.name).await {
+                    Err(f) if f.is_transient() => return Err(f),
+                    // The definition is for reading only.
+                    read => read.unwrap_or_default(),
+                };
+                list.push(never_created(&trigger, definition, to));
+            }
+        }
+        Ok(list)
     }
 
     /// Reads both sides and plans. Also gives the tables that the destination has.
@@ -175,6 +216,34 @@ fn data_type(ty: &ColumnType) -> Option<DataType> {
     })
 }
 
+/// A trigger as the list of objects shows it.
+fn never_created(trigger: &Trigger, definition: String, to: &QualifiedName) -> SchemaObject {
+    let what = "triggers are not created; what they write at the source arrives as rows";
+    let part = format!("trigger `{}`", trigger.name);
+    SchemaObject {
+        kind: v1::ObjectKind::Trigger as i32,
+        database: trigger.table.database.clone(),
+        table: trigger.table.table.clone(),
+        part: trigger.name.clone(),
+        state: v1::ObjectState::Skipped as i32,
+        source_definition: definition,
+        notes: vec![format!(
+            "{what}: create it by hand when the project has switched over"
+        )],
+        conversions: vec![v1::Conversion {
+            part,
+            what: what.to_owned(),
+            from: trigger.event.clone(),
+            to: String::new(),
+            severity: v1::ConversionSeverity::NotMoved as i32,
+        }],
+        at_switchover: true,
+        destination_database: to.database.clone(),
+        destination_table: to.table.clone(),
+        ..Default::default()
+    }
+}
+
 /// A definition that cannot be read belongs to its object; a connection that breaks ends the run.
 fn source_object(
     kind: ObjectKind,
@@ -234,6 +303,9 @@ async fn existing(
         }
         for (table, index) in catalog.indexes(database).await? {
             objects.insert(named(ObjectKind::Index, &table, &index));
+        }
+        for (table, check) in catalog.checks(database).await? {
+            objects.insert(named(ObjectKind::Check, &table, &check));
         }
     }
     Ok((tables, objects))

@@ -35,6 +35,13 @@ impl Catalog<'_> {
         })
     }
 
+    /// The statement in `SHOW CREATE TRIGGER`. Needs the TRIGGER privilege.
+    pub async fn create_trigger(&mut self, database: &str, name: &str) -> Result<String, Failure> {
+        let statement = format!("SHOW CREATE TRIGGER {}.{}", quoted(database), quoted(name));
+        let row = self.show(&statement).await?;
+        Ok(row.map(|r| text(&r, 2)).unwrap_or_default())
+    }
+
     /// The text of `SHOW CREATE DATABASE`.
     pub async fn create_database(&mut self, name: &str) -> Result<String, Failure> {
         let row = self

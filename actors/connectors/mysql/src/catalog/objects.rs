@@ -241,6 +241,14 @@ impl Catalog<'_> {
             .collect())
     }
 
+    /// All checks of the tables of a database as (table, check), by name. Empty on servers that know none.
+    pub async fn checks(&mut self, database: &str) -> Result<Vec<(String, String)>, Failure> {
+        let query = "SELECT table_name AS a, constraint_name AS b FROM information_schema.table_constraints \
+                     WHERE table_schema = ? AND constraint_type = 'CHECK' ORDER BY a, b";
+        let rows = self.rows(query, (database,)).await?;
+        Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
     /// All indexes of the tables of a database as (table, index), by name.
     pub async fn indexes(&mut self, database: &str) -> Result<Vec<(String, String)>, Failure> {
         let query = "SELECT DISTINCT table_name AS a, index_name AS b FROM information_schema.statistics \

@@ -1,7 +1,7 @@
 //! The items that there are.
 
 /// Keys of all items, sorted. A project's list of items to skip may name only these.
-pub const KEYS: [&str; 32] = [
+pub const KEYS: [&str; 33] = [
     "DB_ACCOUNT_CREATE_PRIVILEGE",
     "DB_ACCOUNT_FULL_READ_PRIVILEGE",
     "DB_ACCOUNT_INCR_READ_PRIVILEGE",
@@ -18,6 +18,7 @@ pub const KEYS: [&str; 32] = [
     "DB_MAX_ALLOWED_PACKET",
     "DB_MYSQL_SHOW_VIEW_PRIVILEGE",
     "DB_NO_FOREIGN_KEY",
+    "DB_SCHEMA_CONVERSION",
     "DB_SERVICE_STATUS",
     "DB_SQL_MODE",
     "DB_TABLE_CYCLICALLY",

@@ -22,4 +22,7 @@ area! {
     DESTINATION_DIFFERS = "OMS-SCHEMA-0007", StopAndAsk, "the object exists at the destination and is different",
         "A table of this name is there already and its columns or keys are not those of the source.",
         "Change or drop the destination's table and retry the object, or skip it if the difference is intended.";
+    CONVERSION_LOSES = "OMS-SCHEMA-0008", StopAndAsk, "the conversion of an object loses something",
+        "The destination cannot have a part of the object as it is at the source, and the spec says `schema.lossy: stop`.",
+        "See it with `omsnode project objects --statements`; accept it by a retry, or edit, skip or remove the object.";
 }

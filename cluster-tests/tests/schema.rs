@@ -4,7 +4,7 @@
 use oms_cluster_tests::{Scenario, ServerKind};
 use oms_proto::v1::{
     ConstraintMoment, ConversionSeverity, LossyConversions, ObjectDecision, ObjectKind, ObjectState,
-    PrecheckStatus, ProjectSpec, SchemaOptions, StepKind, StepState,
+    PrecheckStatus, ProjectSpec, SchemaOptions, StepKind, StepState, ValidateProjectRequest,
 };
 
 /// What a conversion loses is named by the precheck, stops the project where the spec says so, and is accepted by a retry;
@@ -159,5 +159,47 @@ async fn losses_stop_and_constraints_wait() {
             .lines()
             .any(|l| l.contains("lossy") && l.contains("shop.parent")),
         "{changes}"
+    );
+}
+
+/// What could not be right is named before anything is executed, at whatever destination.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_right_is_refused_by_name() {
+    let scenario = Scenario::start(ServerKind::Mysql97, ServerKind::SeekDb)
+        .await
+        .unwrap();
+    let mut root = scenario.source.client().await.unwrap();
+    root.run_all(&[
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.fine (id INT PRIMARY KEY, g INT AS (id + 1) STORED NOT NULL, UNIQUE KEY u (g))",
+        "CREATE TABLE shop.made (a INT NOT NULL, g INT AS (a + 1) STORED NOT NULL, PRIMARY KEY (g))",
+        "CREATE TABLE shop.ring (id INT PRIMARY KEY, f FLOAT AS (id / 3) STORED, g INT AS (f + 1) STORED)",
+    ])
+    .await
+    .unwrap();
+    let request = ValidateProjectRequest {
+        spec: Some(scenario.spec(&["shop"])),
+        offline: false,
+    };
+    let mut projects = scenario.node.projects().await.unwrap();
+    let items = projects
+        .validate_project(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .items;
+    let item = |key: &str| items.iter().find(|i| i.key == key).unwrap();
+    let key = item("DB_GENERATED_KEY");
+    assert_eq!(key.status(), PrecheckStatus::Failed, "{key:?}");
+    assert!(
+        key.message.contains("`shop`.`made`") && !key.message.contains("fine"),
+        "{key:?}"
+    );
+    // The destination has no generated column that is made from another, and no CAST says FLOAT.
+    let schema = item("DB_SCHEMA_CONVERSION");
+    assert_eq!(schema.status(), PrecheckStatus::Warning, "{schema:?}");
+    assert!(
+        schema.message.contains("`shop`.`ring`") && schema.message.contains("generated column of type float"),
+        "{schema:?}"
     );
 }

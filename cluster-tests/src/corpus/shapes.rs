@@ -17,7 +17,7 @@ pub(super) fn add(kind: ServerKind, corpus: &mut Corpus) {
         limits(corpus);
     }
     if kind == MariaDb || kind == Mysql97 {
-        generated_keys(kind, corpus);
+        generated_keys(corpus);
     }
     views(corpus);
 }
@@ -512,7 +512,7 @@ fn limits(corpus: &mut Corpus) {
 }
 
 /// Keys over generated columns, which are not written but conflict all the same.
-fn generated_keys(kind: ServerKind, corpus: &mut Corpus) {
+fn generated_keys(corpus: &mut Corpus) {
     table(
         corpus,
         "generated_keys",
@@ -528,20 +528,6 @@ fn generated_keys(kind: ServerKind, corpus: &mut Corpus) {
             "UPDATE {T} SET id = 6 WHERE id = 4",
         ],
     );
-    if kind == Mysql97 {
-        table(
-            corpus,
-            "generated_primary",
-            "(a INT NOT NULL, s INT GENERATED ALWAYS AS (a + 1) STORED NOT NULL, v INT, PRIMARY KEY (s))",
-            &["INSERT INTO {T} (a, v) VALUES (1,1),(2,2),(3,3)"],
-            &[
-                "UPDATE {T} SET a = 10 WHERE v = 1",
-                "UPDATE {T} SET v = 20 WHERE a = 2",
-                "DELETE FROM {T} WHERE a = 3",
-                "INSERT INTO {T} (a, v) VALUES (3,4)",
-            ],
-        );
-    }
 }
 
 fn views(corpus: &mut Corpus) {

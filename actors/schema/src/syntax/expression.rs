@@ -65,15 +65,51 @@ pub(crate) fn strip_introducers(expression: &str) -> Option<String> {
     Some(out)
 }
 
+/// Words behind which an operand begins.
+const BEFORE_OPERANDS: &[&str] = &[
+    "and", "or", "not", "xor", "div", "mod", "case", "when", "then", "else", "like", "rlike", "regexp",
+    "between", "in", "interval", "binary", "from", "for", "escape",
+];
+
+/// Whether the word at this place can be a column: servers show columns in backticks, people need not write them. A word
+/// that follows an operand is none (`interval 1 day`, `cast(a as date)`), nor is a unit in front of operands.
+fn is_operand(list: &[Token], at: usize) -> bool {
+    let kind = |i: Option<usize>| i.and_then(|i| list.get(i)).map(|t| &t.kind);
+    let word = |i: Option<usize>| match kind(i) {
+        Some(TokenKind::Word(word)) => Some(word.to_ascii_lowercase()),
+        _ => None,
+    };
+    let next_is = |symbol: &'static str| kind(Some(at + 1)) == Some(&TokenKind::Symbol(symbol));
+    if next_is("(") || word(Some(at + 1)).as_deref() == Some("from") {
+        return false;
+    }
+    let before = at.checked_sub(1);
+    match kind(before) {
+        None => true,
+        Some(TokenKind::Symbol(")")) => false,
+        Some(TokenKind::Symbol("(")) => !matches!(
+            word(at.checked_sub(2)).as_deref(),
+            Some("timestampdiff" | "timestampadd" | "get_format")
+        ),
+        Some(TokenKind::Symbol(_)) => true,
+        Some(TokenKind::Word(_)) => word(before).is_some_and(|w| BEFORE_OPERANDS.contains(&w.as_str())),
+        Some(_) => false,
+    }
+}
+
 /// With every reference to a column replaced by an expression, in parentheses. `None` of the
 /// function keeps the reference.
 pub(crate) fn replace_columns(expression: &str, replace: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::with_capacity(expression.len());
     let mut from = 0;
-    for token in tokens(expression) {
-        if let TokenKind::Quoted(name) = &token.kind
-            && let Some(text) = replace(name)
-        {
+    let list = tokens(expression);
+    for (i, token) in list.iter().enumerate() {
+        let name = match &token.kind {
+            TokenKind::Quoted(name) => name,
+            TokenKind::Word(word) if is_operand(&list, i) => word,
+            _ => continue,
+        };
+        if let Some(text) = replace(name) {
             out.push_str(expression.get(from..token.start).unwrap_or(""));
             out.push_str(&text);
             from = token.end;
@@ -132,7 +168,11 @@ pub(crate) fn comparable(expression: &str) -> String {
         );
         match &token.kind {
             TokenKind::Word(w) if w.starts_with('_') && before_text => {}
-            TokenKind::Word(w) => parts.push(w.to_lowercase()),
+            TokenKind::Word(w) => parts.push(match w.to_lowercase().as_str() {
+                // Names of one function.
+                "now" | "localtime" | "localtimestamp" => "current_timestamp".to_owned(),
+                other => other.to_owned(),
+            }),
             TokenKind::Quoted(n) => parts.push(n.to_lowercase()),
             TokenKind::Text(t) => parts.push(super::text(t)),
             TokenKind::Number(n) | TokenKind::Bits(n) => parts.push(n.to_lowercase()),
@@ -187,6 +227,28 @@ mod tests {
         );
         assert_eq!(strip_introducers("_latin1'é'"), None);
         assert_eq!(strip_introducers("_binary'x'"), None);
+    }
+
+    #[test]
+    fn columns_without_backticks_are_found_where_an_operand_begins() {
+        let marked = |text: &str| replace_columns(text, &|n| (n == "day" || n == "c").then(|| "X".into()));
+        for (text, expected) in [
+            ("c + 1", "X + 1"),
+            ("`c` + c", "X + X"),
+            ("f(c, 2) and c", "f(X, 2) and X"),
+            ("c(1) + 'c'", "c(1) + 'c'"),
+            ("d + interval 1 day", "d + interval 1 day"),
+            ("d + interval c day", "d + interval X day"),
+            ("cast(c as day)", "cast(X as day)"),
+            ("extract(day from c)", "extract(day from X)"),
+            ("timestampdiff(day, c, d)", "timestampdiff(day, X, d)"),
+            (
+                "case when c > 1 then day else 0 end",
+                "case when X > 1 then X else 0 end",
+            ),
+        ] {
+            assert_eq!(marked(text), expected);
+        }
     }
 
     #[test]

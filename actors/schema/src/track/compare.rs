@@ -33,7 +33,8 @@ pub fn layout_differences(expected: &TableDefinition, shown: &TableDefinition) -
         sorted(&shown.foreign_keys, foreign_key),
     );
     pairs(&mut list, "foreign key", &mut keys);
-    let mut checks = (sorted(&expected.checks, check), sorted(&shown.checks, check));
+    let shown_checks = named_as_expected(&expected.checks, &shown.checks);
+    let mut checks = (sorted(&expected.checks, check), sorted(&shown_checks, check));
     pairs(&mut list, "check", &mut checks);
     note(
         &mut list,
@@ -87,6 +88,25 @@ fn pairs(list: &mut Vec<Difference>, what: &str, texts: &mut (Vec<String>, Vec<S
             reason: "is not expected".to_owned(),
         });
     }
+}
+
+/// The checks that a server shows. One whose name the server made up, because it was created without, has no name here.
+fn named_as_expected(expected: &[CheckDefinition], shown: &[CheckDefinition]) -> Vec<CheckDefinition> {
+    let text = |c: &CheckDefinition| (syntax::comparable(&c.expression), c.enforced);
+    let mut unnamed: Vec<_> = expected.iter().filter(|c| c.name.is_none()).map(text).collect();
+    let is_expected = |c: &CheckDefinition| expected.iter().any(|e| e.name.is_some() && check(e) == check(c));
+    let mut list = Vec::with_capacity(shown.len());
+    for found in shown {
+        let mut found = found.clone();
+        if !is_expected(&found)
+            && let Some(at) = unnamed.iter().position(|e| *e == text(&found))
+        {
+            unnamed.swap_remove(at);
+            found.name = None;
+        }
+        list.push(found);
+    }
+    list
 }
 
 fn alias(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! The items that there are.
 
 /// Keys of all items, sorted. A project's list of items to skip may name only these.
-pub const KEYS: [&str; 33] = [
+pub const KEYS: [&str; 34] = [
     "DB_ACCOUNT_CREATE_PRIVILEGE",
     "DB_ACCOUNT_FULL_READ_PRIVILEGE",
     "DB_ACCOUNT_INCR_READ_PRIVILEGE",
@@ -13,6 +13,7 @@ pub const KEYS: [&str; 33] = [
     "DB_ENGINE",
     "DB_FOREIGN_REFERENCE",
     "DB_FUNCTION_BASED",
+    "DB_GENERATED_KEY",
     "DB_INCR_LOG",
     "DB_LOWER_CASE_TABLE_NAMES",
     "DB_MAX_ALLOWED_PACKET",

@@ -115,6 +115,7 @@ pub(super) async fn source(
 fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: &mut Ledger) {
     let side = PrecheckSide::Source;
     let mut float = Vec::new();
+    let mut generated = Vec::new();
     let mut keyless = Vec::new();
     let mut functional = Vec::new();
     let mut wide = Vec::new();
@@ -133,6 +134,10 @@ fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: 
                 };
                 if columns.iter().any(bad) {
                     float.push(table.name.to_string());
+                }
+                let made = |i: &usize| table.columns.get(*i).is_some_and(|c| c.generated.is_some());
+                if columns.iter().any(made) {
+                    generated.push(table.name.to_string());
                 }
             }
         }
@@ -172,6 +177,18 @@ fn keys(tables: &[TableSchema], info: &ServerInfo, plan: &PrecheckPlan, ledger: 
         "tables whose key is on FLOAT or DOUBLE",
         code.action(),
     );
+    if !generated.is_empty() && (plan.steps.full || plan.steps.incr) {
+        ledger.failed_skippable(
+            "DB_GENERATED_KEY",
+            side,
+            Some(codes::import::KEY_NOT_USABLE),
+            format!("tables whose key holds a generated column: {}", listed(&generated)),
+            "Rows are found by their keys, and what the destination generates is not written. Give them another key or leave \
+             them out. Skip this if the destination tables exist with ordinary columns in their place.",
+        );
+    } else {
+        ledger.passed("DB_GENERATED_KEY", side, "no key holds a generated column");
+    }
     if keyless.is_empty() {
         ledger.passed("DB_UK_INDEX", side, "every table has a key");
     } else if info.flavor == Flavor::Mysql && info.server.contains('@') && plan.steps.full {

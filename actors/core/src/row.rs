@@ -271,8 +271,14 @@ impl RowBuilder {
         }
         self.columns = 0;
         self.pushed = 0;
+        let bytes = if self.buffer.len() > LARGEST_BLOCK {
+            // What is left of its block would keep all of it from being freed with the row.
+            std::mem::take(&mut self.buffer)
+        } else {
+            self.buffer.split()
+        };
         Ok(Row {
-            bytes: self.buffer.split().freeze(),
+            bytes: bytes.freeze(),
         })
     }
 
@@ -305,6 +311,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_large_row_belongs_to_nobody_else() {
+        let mut builder = RowBuilder::new();
+        for size in [10, LARGEST_BLOCK, 3 << 20, 10, 1 << 20] {
+            let value = vec![7; size];
+            builder.begin(1);
+            builder.push(Value::Bytes(&value));
+            let row = builder.finish().unwrap();
+            assert_eq!(row.get(0), Value::Bytes(&value));
+            assert!(size < LARGEST_BLOCK || row.as_bytes().is_unique(), "{size}");
+        }
+    }
 
     fn values() -> Vec<Value<'static>> {
         let dt = CivilDateTime {

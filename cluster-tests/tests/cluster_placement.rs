@@ -1,23 +1,13 @@
-//! What runs where: operators move, freeze, limit and take nodes out; a newcomer gets its share by itself.
+//! What runs where: operators move, freeze, limit and take nodes out.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use oms_cluster_tests::{Auditor, BankOptions, Deployment, DeploymentOptions, Place};
+use oms_cluster_tests::{Auditor, BankOptions, Deployment, DeploymentOptions};
 use oms_proto::v1::{Component, ComponentState, NodeHealth, NodeState, StepProgress};
-use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a component stays with a node before a move that could wait.
-const RESIDENCE_MS: i64 = 60_000;
-/// A node whose processors are used this much is given nothing for balance alone (with some distance to the limit of 85).
-const BUSY_PERCENT: u32 = 80;
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    since.as_millis() as i64
-}
 
 /// Runs the command line against a node; what it printed.
 fn oms(d: &Deployment, asked: u8, line: &str) -> anyhow::Result<String> {
@@ -217,64 +207,4 @@ async fn operators_decide() {
     let audit = auditor.stop().await.unwrap();
     assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
     d.settle_bank(bank, asked).await.unwrap();
-}
-
-/// A node that joins another gets a component of it, but not before that was where it is for the minimum residence. A node whose
-/// processors are busy is not given anything for balance alone, so on a machine that is busy all the time this shows only that
-/// nothing moves.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_newcomer_gets_its_share() {
-    let options = DeploymentOptions {
-        places: vec![Place::new("default", "a")],
-        ..DeploymentOptions::default()
-    };
-    let mut d = Deployment::start(options).await.unwrap();
-    let bank = d.follow_bank(&BankOptions::default()).await.unwrap();
-    let auditor = Auditor::start(&d.destination, bank.database()).await.unwrap();
-    let (store, sync) = (
-        d.cluster.component(1, "store").await.unwrap(),
-        d.cluster.component(1, "incr-sync").await.unwrap(),
-    );
-    let given = store.assigned_at_ms.min(sync.assigned_at_ms);
-    let newcomer = d.cluster.add(Place::new("default", "b")).await.unwrap();
-    d.cluster.settled().await.unwrap();
-    let deadline = Instant::now() + PATIENCE + PATIENCE / 2;
-    let mut idle_since = None;
-    loop {
-        let (store, _) = d.cluster.owner(newcomer, "store").await.unwrap();
-        let (sync, component) = d.cluster.owner(newcomer, "incr-sync").await.unwrap();
-        let held = now_ms() - given;
-        if sync == newcomer || store == newcomer {
-            assert_ne!(sync, store, "one is an even share");
-            assert!(held >= RESIDENCE_MS, "too early: {component:?}");
-            println!(
-                "after {:.1} s: {}",
-                held as f64 / 1_000.0,
-                component.placed_because
-            );
-            break;
-        }
-        let nodes = d.cluster.nodes(newcomer).await.unwrap();
-        let idle = nodes
-            .iter()
-            .all(|n| n.load.as_ref().is_some_and(|l| l.cpu_percent < BUSY_PERCENT));
-        match idle_since {
-            _ if !idle || held < RESIDENCE_MS => idle_since = None,
-            None => idle_since = Some(Instant::now()),
-            Some(since) => assert!(
-                since.elapsed() < PATIENCE / 4,
-                "nothing moves after {held} ms: {component:?}\n{}",
-                d.cluster.logs()
-            ),
-        }
-        if Instant::now() > deadline {
-            println!("left out: the processors are busy all the time");
-            break;
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    d.flows(&bank, PATIENCE).await.unwrap();
-    let audit = auditor.stop().await.unwrap();
-    assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
-    d.settle_bank(bank, newcomer).await.unwrap();
 }

@@ -306,6 +306,7 @@ mod tests {
             }),
             destination: None,
             view,
+            gone: false,
         };
         let selection = [object("orders", false), object("items", false), object("v", true)];
         let chosen = choices(&s, &selection);

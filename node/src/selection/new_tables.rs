@@ -109,7 +109,7 @@ mod tests {
                     .iter()
                     .map(|t| TableSelection {
                         name: (*t).into(),
-                        rename_to: String::new(),
+                        ..Default::default()
                     })
                     .collect(),
             }],

@@ -32,6 +32,7 @@ fn selected(table: &str) -> SelectedObject {
         source: Some(name(table)),
         destination: Some(name(table)),
         view: false,
+        gone: false,
     }
 }
 

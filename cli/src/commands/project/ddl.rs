@@ -167,11 +167,7 @@ fn detail(statement: &DdlStatement) -> String {
         statement.state().name()
     ));
     if !statement.outcome.is_empty() {
-        text += &comment(
-            &format!("{} {}", statement.error_code, statement.outcome)
-                .trim_start()
-                .to_owned(),
-        );
+        text += &comment(format!("{} {}", statement.error_code, statement.outcome).trim_start());
     }
     for note in &statement.notes {
         text += &comment(&format!("note: {note}"));

@@ -13,7 +13,11 @@ use oms_proto::{
 };
 use oms_types::ProjectId;
 
-use super::{Projects, create::Selecting, find, public};
+use super::{
+    Projects,
+    create::{Selecting, check_choice},
+    find, public,
+};
 use crate::selection::check_spec;
 
 /// Characters of a project's name.
@@ -52,6 +56,7 @@ impl Projects {
         let moved: BTreeSet<(&str, &str)> = record.selection.iter().filter_map(|o| key(&o.source)).collect();
         selection
             .retain(|o| key(&o.source).is_some_and(|(d, t)| !(whole.contains(d) && moved.contains(&(d, t)))));
+        check_choice(&spec, &source, &selection).await?;
         let random = uuid::Uuid::now_v7().simple().to_string();
         let id =
             ProjectId::from_suffix(&random).map_err(|e| Failure::new(codes::api::INTERNAL, e.to_string()))?;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use oms_proto::{
     meta::{AddObjects, ComponentRecord, DecideObjectChange, ProjectChange, ProjectRecord, RemoveObjects},
     v1::{
-        ChangedObject, ComponentState, JoinPhase, ObjectChange, ObjectChangeDecision, ObjectChangeKind,
-        ObjectChangeState, Project, ProjectState,
+        ChangedObject, ComponentState, DdlSynchronization, JoinPhase, ObjectChange, ObjectChangeDecision,
+        ObjectChangeKind, ObjectChangeState, Project, ProjectState,
     },
 };
 use oms_types::{ComponentKind, codes};
@@ -80,6 +80,19 @@ fn takes_changes(project: &Project, allowed: &[ProjectState]) -> Outcome {
         return refuse(
             codes::api::WRONG_STATE,
             "the project selects by rules; only objects of projects that select by name can be added and removed",
+        );
+    }
+    let follows = project
+        .spec
+        .as_ref()
+        .and_then(|s| s.incremental)
+        .is_some_and(|i| i.ddl() == DdlSynchronization::Follow);
+    // What joins would come without the definitions of its position.
+    if follows && project.state() != ProjectState::Init {
+        return refuse(
+            codes::api::WRONG_STATE,
+            "the project follows statements that define tables (`incremental.ddl: follow`), which add and remove its \
+             tables; objects cannot be added and removed by hand",
         );
     }
     if let Some(open) = project.changes.last().filter(|c| is_open(c)) {

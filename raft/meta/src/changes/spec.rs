@@ -113,6 +113,7 @@ mod tests {
                     source: Some(name.clone()),
                     destination: Some(name),
                     view: false,
+                    gone: false,
                 }
             })
             .collect()

@@ -168,8 +168,8 @@ fn a_list_of_objects_takes_the_place_of_the_selection() {
     let list = daemon.run(&["project", "preview", "-f", &spec, "--csv"]);
     assert_eq!(
         list.out,
-        "source_database,source_table,destination_database,destination_table\n\
-         shop,orders,\"new, shop\",orders\nshop,\"odd\"\"one\",\"new, shop\",\"odd\"\"one\"\n"
+        "source_database,source_table,destination_database,destination_table,column_mapping,filter\n\
+         shop,orders,\"new, shop\",orders,,\nshop,\"odd\"\"one\",\"new, shop\",\"odd\"\"one\",,\n"
     );
     let csv = file(&folder, "list.csv", &list.out);
     let again = daemon.run(&["project", "preview", "-f", &spec, "--objects", &csv]);

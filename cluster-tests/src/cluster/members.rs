@@ -67,6 +67,8 @@ enum Disk {
 #[derive(Debug)]
 pub struct NodeCluster {
     nodes: BTreeMap<u8, OmsNode>,
+    /// The number given last. None is given twice: the network still knows a lost node's.
+    numbered: u8,
     /// Ids in the cluster, as far as they were asked for.
     ids: BTreeMap<u8, u64>,
     environment: Vec<(String, String)>,
@@ -83,6 +85,7 @@ impl NodeCluster {
     pub async fn create(folder: &Path, wan: bool, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         Ok(Self {
             nodes: BTreeMap::new(),
+            numbered: 0,
             ids: BTreeMap::new(),
             environment: QUIET
                 .iter()
@@ -130,8 +133,9 @@ impl NodeCluster {
 
     /// Adds a node that is not started. Its number.
     pub async fn settle(&mut self, place: Place) -> anyhow::Result<u8> {
-        let number = self.nodes.keys().max().copied().unwrap_or_default() + 1;
+        let number = self.numbered + 1;
         let home = self.lan.settle(number).await?;
+        self.numbered = number;
         let data = self.folder.join(format!("node{number}"));
         if let Disk::Own { megabytes } = self.disk {
             self.disks.insert(number, SmallDisk::mount(&data, megabytes)?);

@@ -430,7 +430,11 @@ fn limits(corpus: &mut Corpus) {
         ],
         &[
             "UPDATE {T} SET c1010 = -2147483648, c9 = 9 WHERE id = 1",
-            "INSERT INTO {T} (id, c1009) VALUES (4, 2147483647)",
+            // With every column named: an image of what changed only would lack the others.
+            &format!(
+                "INSERT INTO {{T}} VALUES (4, {}2147483647, NULL)",
+                "NULL, ".repeat(1008)
+            ),
             "DELETE FROM {T} WHERE id = 2",
         ],
     );

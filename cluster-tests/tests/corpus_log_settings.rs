@@ -56,20 +56,29 @@ const INSERTS_WITH_DEFAULTS: [&str; 3] = ["types_generated", "commented", "defau
 
 /// Rows of these go or change while a minimal image holds the primary key only: which value of the other unique key
 /// becomes free is unknown, so their order is too, and such changes are refused. What refers to them goes along.
-const SECOND_UNIQUE_KEYS: [&str; 6] = [
+const SECOND_UNIQUE_KEYS: [&str; 8] = [
     "two_uniques",
     "index_prefix",
     "index_functional",
+    "touched",
+    "generated_keys",
     "fk_parent",
     "fk_child",
     "view_joined",
 ];
 
+/// The key of this one holds the beginning of a column only. Its rows are found by all their values, and a minimal image has
+/// just those of the key.
+const PREFIX_KEY: [&str; 1] = ["key_prefix"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn images_of_what_changed_only() {
     for source in ServerKind::SOURCES {
         let run = CorpusRun::new(source, ServerKind::Mysql97).set("binlog_row_image", "MINIMAL");
-        let run = run.exclude(&INSERTS_WITH_DEFAULTS).exclude(&SECOND_UNIQUE_KEYS);
+        let run = run
+            .exclude(&INSERTS_WITH_DEFAULTS)
+            .exclude(&SECOND_UNIQUE_KEYS)
+            .exclude(&PREFIX_KEY);
         arrives(run.partial_rows()).await;
     }
 }

@@ -79,7 +79,8 @@ async fn memory_levels_off() {
     );
     let early = *after[..SNAPSHOTS / 2].iter().max().unwrap();
     let late = *after[SNAPSHOTS / 2..].iter().max().unwrap();
-    assert!(late <= early + (2 << 10), "it still grows: {begun}, {after:?}");
+    // What a batch that held all its pages left behind was 10 MiB and more; the allocator alone varies by two.
+    assert!(late <= early + (4 << 10), "it still grows: {begun}, {after:?}");
     let most = held("VmHWM") - begun;
     assert!(most <= 24 << 10, "{most} KiB more than at first: {after:?}");
 }

@@ -421,20 +421,27 @@ fn collations(corpus: &mut Corpus) {
 /// Tables at the limits of rows, and keys that identify a row only in part.
 fn limits(corpus: &mut Corpus) {
     let columns: Vec<String> = (1..=1010).map(|n| format!("c{n} INT")).collect();
+    // Every column is named, because an image of what changed only would lack the others.
+    let row = |id: i32, values: &[(usize, &str)]| {
+        let mut all = vec!["NULL"; columns.len()];
+        for (number, value) in values {
+            all[number - 1] = value;
+        }
+        format!("({id}, {})", all.join(", "))
+    };
+    let rows = [
+        row(1, &[(1, "1"), (500, "500"), (1010, "1010")]),
+        row(2, &[(1, "-1"), (1010, "0")]),
+        row(3, &[(500, "7")]),
+    ];
     table(
         corpus,
         "wide",
         &format!("(id INT NOT NULL PRIMARY KEY, {})", columns.join(", ")),
-        &[
-            "INSERT INTO {T} (id, c1, c500, c1010) VALUES (1, 1, 500, 1010), (2, -1, NULL, 0), (3, NULL, 7, NULL)",
-        ],
+        &[&format!("INSERT INTO {{T}} VALUES {}", rows.join(", "))],
         &[
             "UPDATE {T} SET c1010 = -2147483648, c9 = 9 WHERE id = 1",
-            // With every column named: an image of what changed only would lack the others.
-            &format!(
-                "INSERT INTO {{T}} VALUES (4, {}2147483647, NULL)",
-                "NULL, ".repeat(1008)
-            ),
+            &format!("INSERT INTO {{T}} VALUES {}", row(4, &[(1009, "2147483647")])),
             "DELETE FROM {T} WHERE id = 2",
         ],
     );

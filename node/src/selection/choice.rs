@@ -245,6 +245,34 @@ mod tests {
     }
 
     #[test]
+    fn statements_are_followed_of_tables_that_move_as_they_are() {
+        let following = |table: TableSelection| ProjectSpec {
+            name: "p".into(),
+            source: "a".into(),
+            destination: "b".into(),
+            incremental: Some(IncrementalOptions {
+                ddl: oms_proto::v1::DdlSynchronization::Follow as i32,
+                ..Default::default()
+            }),
+            ..spec(table)
+        };
+        let plain = TableSelection {
+            name: "orders".into(),
+            ..Default::default()
+        };
+        let refused = |spec: &ProjectSpec| match crate::selection::check_spec(spec) {
+            Ok(()) => String::new(),
+            Err(failure) => failure.text(),
+        };
+        assert_eq!(refused(&following(plain.clone())), "");
+        let told = refused(&following(TableSelection {
+            filter: "id > 1".into(),
+            ..plain
+        }));
+        assert!(told.contains("do not go together"), "{told}");
+    }
+
+    #[test]
     fn all_mistakes_have_places() {
         let bad = spec(TableSelection {
             name: "orders".into(),

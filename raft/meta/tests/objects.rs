@@ -13,8 +13,9 @@ use oms_proto::{
         SelectedObject, SetProject, command::Body,
     },
     v1::{
-        ComponentState, DatabaseSelection, JoinPhase, ObjectChangeDecision, ObjectChangeState as C, Project,
-        ProjectSpec, ProjectState as P, TableSelection,
+        ComponentState, DatabaseSelection, DdlSynchronization, IncrementalOptions, JoinPhase,
+        ObjectChangeDecision, ObjectChangeState as C, Project, ProjectSpec, ProjectState as P,
+        TableSelection,
     },
 };
 use oms_types::ComponentKind;
@@ -50,12 +51,18 @@ fn tables(names: &[&str]) -> Vec<DatabaseSelection> {
 
 /// A cluster with the project `p` that moves `a`, not started.
 fn with_project() -> Cluster {
+    with_options(IncrementalOptions::default())
+}
+
+fn with_options(incremental: IncrementalOptions) -> Cluster {
     let mut c = Cluster::of("r", "z");
     c.data_source("s", "r");
     c.data_source("t", "r");
     let mut record = project("p", "s", "t");
     record.selection = vec![selected("a")];
-    record.public.as_mut().unwrap().spec.as_mut().unwrap().databases = tables(&["a"]);
+    let spec = record.public.as_mut().unwrap().spec.as_mut().unwrap();
+    spec.databases = tables(&["a"]);
+    spec.incremental = Some(incremental);
     c.propose(Body::CreateProject(CreateProject { record: Some(record) }))
         .unwrap();
     c
@@ -293,6 +300,22 @@ fn not_started_projects_change_at_once_and_paused_ones_when_they_go_on() {
         (c.project_state("p"), c.state.project("n").is_none()),
         (P::Released, true)
     );
+}
+
+#[test]
+fn projects_that_follow_statements_change_by_hand_only_before_they_start() {
+    let mut c = with_options(IncrementalOptions {
+        ddl: DdlSynchronization::Follow as i32,
+        ..Default::default()
+    });
+    add(&mut c, "q", &["b"]).unwrap();
+    assert_eq!(moved(&c, "p"), ["a", "b"]);
+    c.change("p", ProjectChange::Start).unwrap();
+    for refused in [add(&mut c, "r", &["c"]), remove(&mut c, &["a"])] {
+        let refused = refused.unwrap_err();
+        assert!(refused.contains("incremental.ddl: follow"), "{refused}");
+    }
+    assert_eq!(moved(&c, "p"), ["a", "b"]);
 }
 
 #[test]

@@ -78,9 +78,11 @@ async fn memory_levels_off() {
         held("VmHWM")
     );
     let early = *after[..SNAPSHOTS / 2].iter().max().unwrap();
-    let late = *after[SNAPSHOTS / 2..].iter().max().unwrap();
-    // What a batch that held all its pages left behind was 10 MiB and more; the allocator alone varies by two.
-    assert!(late <= early + (4 << 10), "it still grows: {begun}, {after:?}");
+    let mut late = after[SNAPSHOTS / 2..].to_vec();
+    late.sort_unstable();
+    // The median, because what others do on the machine moves single values; what is kept raises all of them.
+    let late = late[late.len() / 2];
+    assert!(late <= early + (2 << 10), "it still grows: {begun}, {after:?}");
     let most = held("VmHWM") - begun;
     assert!(most <= 24 << 10, "{most} KiB more than at first: {after:?}");
 }

@@ -70,13 +70,15 @@ async fn component(scenario: &Scenario, kind: &str) -> Option<Component> {
 /// Asks without a pause until the step runs; a step that is over by then was too short for the test.
 async fn wait_running(scenario: &Scenario, step: StepKind) {
     let deadline = Instant::now() + PATIENCE;
+    let mut seen = Vec::new();
     loop {
+        assert!(Instant::now() < deadline, "{} never ran: {seen:?}", step.name());
         // The first connection after a restart may fail.
         let Ok(mut client) = scenario.node.projects().await else {
             continue;
         };
         loop {
-            assert!(Instant::now() < deadline, "{} never ran", step.name());
+            assert!(Instant::now() < deadline, "{} never ran: {seen:?}", step.name());
             let request = GetProjectRequest {
                 project: scenario.project.name.clone(),
             };
@@ -85,6 +87,7 @@ async fn wait_running(scenario: &Scenario, step: StepKind) {
             };
             let project = answer.into_inner();
             assert_ne!(project.state(), ProjectState::Failed, "{:?}", project.error);
+            seen.clone_from(&project.steps);
             match project.steps.iter().find(|s| s.kind() == step).map(|s| s.state()) {
                 Some(StepState::Running) => return,
                 // Incremental synchronization runs on when it has caught up.

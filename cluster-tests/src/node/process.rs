@@ -381,6 +381,17 @@ impl OmsNode {
     }
 }
 
+/// A failed test shows what its nodes said last: the folder goes with the test.
+#[allow(clippy::print_stderr, reason = "what a test says when it fails")]
+impl Drop for OmsNode {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.starts > 0 {
+            let address = self.address();
+            eprintln!("-- the end of the log of {address}:\n{}", tail(&self.log()));
+        }
+    }
+}
+
 fn finish(mut command: Command) -> anyhow::Result<String> {
     let output = command.stdin(Stdio::null()).output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

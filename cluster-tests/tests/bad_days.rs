@@ -291,6 +291,59 @@ async fn objects_are_found_again_after_an_interruption() {
     assert!(open.is_empty(), "{open:?}");
 }
 
+/// A server carries out a statement to its end although its client was killed, so a table may come between the moment at
+/// which schema migration looked and the moment at which it creates: it is compared like one that was there before.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_come_meanwhile_are_compared() {
+    const TABLES: u64 = 150;
+    let scenario = Scenario::start(ServerKind::MariaDb, ServerKind::SeekDb)
+        .await
+        .unwrap();
+    let mut root = scenario.source.client().await.unwrap();
+    root.query_drop("CREATE DATABASE shop").await.unwrap();
+    root.query_drop("USE shop").await.unwrap();
+    for n in 0..TABLES {
+        let table = format!("CREATE TABLE t_{n} (id INT PRIMARY KEY, v VARCHAR(20), KEY by_v (v))");
+        root.query_drop(&table).await.unwrap();
+    }
+    for table in ["zz_same", "zz_other"] {
+        let table = format!("CREATE TABLE {table} (id INT PRIMARY KEY, v VARCHAR(20), KEY by_v (v))");
+        root.query_drop(&table).await.unwrap();
+    }
+    let mut there = scenario.destination.client().await.unwrap();
+    scenario.launch(scenario.spec(&["shop"])).await.unwrap();
+    created(&mut there, "tables", 1).await;
+    let mut node = scenario.node;
+    node.freeze().unwrap();
+    there.query_drop("USE shop").await.unwrap();
+    // The product's own statement, so that nothing but the time differs.
+    let first = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'";
+    let first = there.query_one(first).await.unwrap().unwrap();
+    let show = format!("SHOW CREATE TABLE {first}");
+    let shown = there.query_strings(&show).await.unwrap();
+    let same = shown[0][1].replace(&format!("`{first}`"), "`zz_same`");
+    there.query_drop(&same).await.unwrap();
+    there
+        .query_drop("CREATE TABLE zz_other (id INT PRIMARY KEY)")
+        .await
+        .unwrap();
+    node.thaw().unwrap();
+    let (code, message) = scenario.project.wait_failed(&node).await.unwrap();
+    assert_eq!(code, "OMS-SCHEMA-0001", "{message}");
+    let objects = scenario.project.objects(&node).await.unwrap();
+    let failed: Vec<_> = objects
+        .iter()
+        .filter(|o| o.state() == ObjectState::Failed)
+        .map(|o| o.table.as_str())
+        .collect();
+    assert_eq!(failed, ["zz_other"], "{message}");
+    let same = objects.iter().find(|o| o.table == "zz_same").unwrap();
+    assert!(
+        matches!(same.state(), ObjectState::Completed | ObjectState::Converted),
+        "{same:?}"
+    );
+}
+
 /// The source's log is purged behind what the Store has: the project stops and names the missing range.
 async fn purged(source: ServerKind, gtid: bool) {
     let options = ServerOptions::source().gtid(gtid);

@@ -45,6 +45,9 @@ pub(crate) struct SchemaMigration {
 /// `ER_DUP_KEYNAME`.
 const DUPLICATE_KEY_NAME: u16 = 1061;
 
+/// What servers say of an object that is there: `ER_DB_CREATE_EXISTS`, `ER_TABLE_EXISTS_ERROR`, `ER_FK_DUP_NAME`.
+const EXISTS: [u16; 3] = [1007, 1050, 1826];
+
 /// A key by which planned and recorded objects find each other: names at the source.
 type Key = (i32, String, String, String);
 
@@ -57,6 +60,22 @@ impl SchemaMigration {
             set(&mut conn, statement).await?;
         }
         Ok(conn)
+    }
+
+    /// Whether the destination has by now what was to be created, and it is what this object would have become. A server
+    /// carries out a statement to its end although the client is gone: the run before this one was cut off in the middle of
+    /// it, and the plan of this run was made before it ended.
+    async fn came_meanwhile(&self, object: &SchemaObject) -> Result<bool, Failure> {
+        let (plan, tables) = self.planning.plan().await?;
+        let key = key_of(object);
+        let Some(mut fresh) = plan.objects.iter().map(shown).find(|o| key_of(o) == key) else {
+            return Ok(false);
+        };
+        overlay(&mut fresh, &BTreeMap::from([(key, object)]), &tables);
+        Ok(matches!(
+            fresh.state(),
+            ObjectState::Completed | ObjectState::Converted
+        ))
     }
 
     async fn record(
@@ -314,7 +333,10 @@ impl Behavior for SchemaMigration {
                     self.record(context, std::mem::take(&mut changed), false).await?;
                     self.record(context, vec![object.clone()], false).await?;
                 }
-                let executed = execute(&mut conn, object).await;
+                let mut executed = execute(&mut conn, object).await;
+                if matches!(executed, Err(Refusal::Exists(_))) && self.came_meanwhile(object).await? {
+                    executed = Ok(());
+                }
                 object.ended_at_ms = context.clock.now_ms();
                 match executed {
                     Ok(()) => {
@@ -326,11 +348,11 @@ impl Behavior for SchemaMigration {
                         });
                         object.error = None;
                     }
-                    Err(f) if f.is_transient() => {
+                    Err(Refusal::Other(f)) if f.is_transient() => {
                         self.record(context, changed, false).await?;
                         return Err(f);
                     }
-                    Err(f) => {
+                    Err(Refusal::Exists(f) | Refusal::Other(f)) => {
                         context.log.error(format!("{}: {f}", label(object)));
                         object.set_state(ObjectState::Failed);
                         object.error = Some(ErrorInfo {
@@ -357,7 +379,14 @@ impl Behavior for SchemaMigration {
     }
 }
 
-async fn execute(conn: &mut Conn, object: &SchemaObject) -> Result<(), Failure> {
+/// Why an object was not created.
+enum Refusal {
+    /// There is one of this name by now.
+    Exists(Failure),
+    Other(Failure),
+}
+
+async fn execute(conn: &mut Conn, object: &SchemaObject) -> Result<(), Refusal> {
     for statement in &object.statements {
         match conn.query_drop(statement.as_str()).await {
             Ok(()) => {}
@@ -367,7 +396,15 @@ async fn execute(conn: &mut Conn, object: &SchemaObject) -> Result<(), Failure> 
                 if e.code == DUPLICATE_KEY_NAME
                     && object.kind() == v1::ObjectKind::Index
                     && !object.edited => {}
-            Err(e) => return Err(failure(e, Side::Destination).context(label(object))),
+            Err(e) => {
+                let exists = matches!(&e, Error::Server(e) if EXISTS.contains(&e.code));
+                let failure = failure(e, Side::Destination).context(label(object));
+                return Err(if exists && !object.edited {
+                    Refusal::Exists(failure)
+                } else {
+                    Refusal::Other(failure)
+                });
+            }
         }
     }
     Ok(())

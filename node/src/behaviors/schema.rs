@@ -1,5 +1,6 @@
 //! Schema migration: databases, tables, foreign keys, views, and indexes after the rows.
 
+mod hindrance;
 mod planning;
 mod shown;
 
@@ -16,6 +17,7 @@ use oms_proto::{
     v1::{self, ErrorInfo, ObjectState, SchemaObject},
 };
 
+use hindrance::{LOOK_EVERY, killed_session};
 pub(crate) use planning::SchemaPlanning;
 pub(crate) use shown::{losses, shown, summary};
 
@@ -60,6 +62,28 @@ impl SchemaMigration {
             set(&mut conn, statement).await?;
         }
         Ok(conn)
+    }
+
+    /// Waits for a statement, and says what it waits for where that can be seen.
+    async fn watched<T>(&self, context: &Context, statement: impl Future<Output = T>) -> T {
+        let mut statement = std::pin::pin!(statement);
+        let mut hindered = false;
+        loop {
+            tokio::select! {
+                ended = &mut statement => return ended,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if hindered {
+                continue;
+            }
+            if let Some(why) = killed_session(&self.planning.destination.endpoint).await {
+                hindered = true;
+                context.log.warn(format!("{why}; waiting for it"));
+                context
+                    .progress
+                    .update(|p| p.detail = format!("{} waits: {why}", p.detail));
+            }
+        }
     }
 
     /// Whether the destination has by now what was to be created, and it is what this object would have become. A server
@@ -333,7 +357,7 @@ impl Behavior for SchemaMigration {
                     self.record(context, std::mem::take(&mut changed), false).await?;
                     self.record(context, vec![object.clone()], false).await?;
                 }
-                let mut executed = execute(&mut conn, object).await;
+                let mut executed = self.watched(context, execute(&mut conn, object)).await;
                 if matches!(executed, Err(Refusal::Exists(_))) && self.came_meanwhile(object).await? {
                     executed = Ok(());
                 }

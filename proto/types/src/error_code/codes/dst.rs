@@ -37,4 +37,8 @@ area! {
     CERTIFICATE_REFUSED = "OMS-DST-0012", StopAndAsk, "the destination's certificate is not trusted",
         "The data source asks for `tls: verify`, and the server's certificate is not signed by its certificate authority (`tls_ca_pem`, or the public ones), has expired, or is for another host name.",
         "Give the authority's certificate in `tls_ca_pem`, and as `host` a name or address that the server's certificate holds; `tls: require` encrypts without checking.";
+    KILLED_SESSION_STAYS = "OMS-DST-0013", Retry, "a killed session of the destination does not end, and others wait for it",
+        "Its client is gone, or it was killed, in the middle of a statement that defines objects, and the server still works on it. \
+         Some versions of OceanBase never end it and let every other such statement wait.",
+        "See `SHOW FULL PROCESSLIST` at the destination. If the session stays, restart the destination's server; the component continues by itself when it is back.";
 }

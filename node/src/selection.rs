@@ -80,6 +80,9 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
                 .to_owned(),
         );
     }
+    if spec.merge_tables {
+        check_merging(spec, follows, &mut problems);
+    }
     if let Some(schema) = &spec.schema {
         check_schema(schema, &mut problems);
     }
@@ -135,6 +138,22 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::new(codes::api::INVALID_ARGUMENT, problems.join("; ")))
+    }
+}
+
+/// Checks what does not go together with tables that become one.
+fn check_merging(spec: &ProjectSpec, follows: bool, problems: &mut Vec<String>) {
+    if follows {
+        problems.push(
+            "merge_tables: a statement about one of the tables cannot be followed: set `incremental.ddl: stop`".to_owned(),
+        );
+    }
+    let steps = oms_meta::steps_of(spec);
+    let has = |kind: StepKind| steps.iter().any(|s| s.kind() == kind);
+    if (has(StepKind::FullTransfer) || has(StepKind::IncrTransfer)) && !has(StepKind::FullVerifier) {
+        problems.push(
+            "merge_tables: needs the step `verification`, which tells whether a key is in several of the tables".to_owned(),
+        );
     }
 }
 
@@ -219,6 +238,35 @@ mod tests {
         for part in ["name:", "destination:", "belongs to the server"] {
             assert!(error.detail().contains(part), "{error}");
         }
+    }
+    #[test]
+    fn merged_tables_are_verified_and_their_statements_not_followed() {
+        let spec = |ddl: DdlSynchronization, verification| ProjectSpec {
+            name: "n".into(),
+            source: "a".into(),
+            destination: "b".into(),
+            merge_tables: true,
+            databases: vec![DatabaseSelection {
+                name: "d".into(),
+                ..Default::default()
+            }],
+            steps: Some(oms_proto::v1::Steps {
+                full: true,
+                incremental: true,
+                verification,
+                ..Default::default()
+            }),
+            incremental: Some(oms_proto::v1::IncrementalOptions {
+                ddl: ddl as i32,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let error = check_spec(&spec(DdlSynchronization::Follow, false)).unwrap_err();
+        for part in ["cannot be followed", "needs the step `verification`"] {
+            assert!(error.detail().contains(part), "{part}: {error}");
+        }
+        check_spec(&spec(DdlSynchronization::Stop, true)).unwrap();
     }
     #[test]
     fn mistakes_in_options_of_the_schema_are_all_named() {

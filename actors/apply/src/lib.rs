@@ -6,6 +6,7 @@
 //! * [`Importer`] copies the rows that exist, in chunks that can be resumed;
 //! * [`ShapedSource`] shows a source as if it had only the rows, columns and changes that were chosen; [`Condition`] is
 //!   the language of row filters;
+//! * [`MergedSource`] shows several tables of a source as one;
 //! * [`Climber`] finds out how many workers are worth having;
 //! * `node/docs/incremental-apply.md` is the argument why the destination is right at any moment.
 
@@ -14,6 +15,7 @@ mod condition;
 mod conflict;
 mod error;
 mod import;
+mod merge;
 mod shape;
 mod sync;
 #[cfg(feature = "testing")]
@@ -27,6 +29,7 @@ pub use import::{
     ChunkPlan, ConflictedChunk, ExistingPolicy, ImportConfig, ImportEnd, ImportProgress, ImportReport,
     ImportTuning, Importer, RetryPolicy, TableProgress, TableReport, TableState, TokenBucket, Workers,
 };
+pub use merge::{MergedSource, MergedTables, merge_problems};
 pub use shape::{
     AddedColumn, ChangeKinds, LeftOut, LeftOutCounts, Shape, ShapedSource, TableShape, added_column_type,
 };

@@ -1,9 +1,9 @@
 //! Full verification: proves both sides equal, or names what differs.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use oms_core::{ClaimToken, Failure, Sink, SinkOptions, Source, TablePair};
+use oms_core::{ClaimToken, Failure, Sink, SinkOptions, Source, TableName, TablePair};
 use oms_types::{ComponentId, ComponentKind};
 use oms_verify::{
     Barrier, Charsets, Ended, Results, RunSummary, Scope, SourceAndSink, TableResult, TableStage,
@@ -34,6 +34,8 @@ pub struct FullVerificationSettings {
     pub charsets: Arc<dyn Charsets>,
     /// Incremental synchronization runs: differences are proven behind what it has applied.
     pub synchronized: bool,
+    /// Tables that the source does not give in the order of their keys: several tables are seen as one.
+    pub unordered: BTreeSet<TableName>,
 }
 
 /// Compares all columns of all rows while both sides are written to. Differences are a result, not
@@ -85,6 +87,7 @@ impl FullVerification {
         plan.unpaired = unpaired;
         plan.options = s.options.clone();
         plan.charsets = s.charsets.clone();
+        plan.unordered = s.unordered.clone();
         if s.synchronized {
             plan.barrier = Some(Arc::new(AppliedBarrier {
                 source: self.source.clone(),

@@ -12,7 +12,7 @@ use oms_actors::{
     Behavior, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, IncrSync,
     IncrSyncSettings, Lanes, Live, Mapping, Settle, Shelf, Store, StoreSettings,
 };
-use oms_apply::{ImportTuning, LeftOut, ShapedSource, TextDecoder, Workers};
+use oms_apply::{ImportTuning, LeftOut, MergedSource, MergedTables, ShapedSource, TextDecoder, Workers};
 use oms_core::{ComponentId, ComponentKind, Failure, Position, Source, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
@@ -313,6 +313,7 @@ impl Behaviors {
             options,
             charsets: server_charsets(),
             synchronized,
+            unordered: merged(project).iter().map(|(first, _)| first.clone()).collect(),
         };
         let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
         let (source, _) = chosen(source, project);
@@ -321,7 +322,8 @@ impl Behaviors {
     }
 }
 
-/// The source as far as the project has chosen rows, columns and changes of it; and what that leaves out, counted.
+/// The source as far as the project has chosen rows, columns and changes of it, with the tables that it merges as one; and
+/// what the choice leaves out, counted.
 pub(crate) fn chosen(
     source: Arc<dyn Source>,
     project: &ProjectRecord,
@@ -330,12 +332,25 @@ pub(crate) fn chosen(
     let choice = spec
         .map(|spec| choices(spec, &project.selection))
         .unwrap_or_default();
-    if choice.is_empty() {
-        return (source, None);
+    let (source, left_out): (Arc<dyn Source>, _) = if choice.is_empty() {
+        (source, None)
+    } else {
+        let source = ShapedSource::new(source, choice, text_decoder());
+        let left_out = source.left_out();
+        (Arc::new(source), Some(left_out))
+    };
+    let merged = merged(project);
+    if merged.is_empty() {
+        (source, left_out)
+    } else {
+        (Arc::new(MergedSource::new(source, merged)), left_out)
     }
-    let source = ShapedSource::new(source, choice, text_decoder());
-    let left_out = source.left_out();
-    (Arc::new(source), Some(left_out))
+}
+
+/// The tables of the project that become one at the destination.
+fn merged(project: &ProjectRecord) -> MergedTables {
+    let tables = all_mappings(project);
+    MergedTables::of(tables.iter().map(|m| (&m.source, &m.destination)))
 }
 
 /// Decodes texts for row filters, with the tables that the sinks convert with.
@@ -363,8 +378,16 @@ fn table_name(name: &QualifiedName) -> TableName {
     TableName::new(&name.database, &name.table)
 }
 
-/// The tables whose rows move: the selection without views and without what the user removed.
+/// The tables whose rows move, as [`chosen`] shows them: of tables that become one the first, which stands for all.
 pub(crate) fn mappings(project: &ProjectRecord) -> Vec<Mapping> {
+    let merged = merged(project);
+    let mut tables = all_mappings(project);
+    tables.retain(|m| !merged.is_hidden(&m.source));
+    tables
+}
+
+/// The selection without views and without what the user removed.
+fn all_mappings(project: &ProjectRecord) -> Vec<Mapping> {
     let removed = |t: &QualifiedName| {
         project.objects.iter().any(|o| {
             o.state() == ObjectState::Removed

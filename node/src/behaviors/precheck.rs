@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use oms_actors::{Behavior, Completion, Context};
-use oms_apply::Shape;
-use oms_core::{Failure, PrecheckItem, PrecheckSide, PrecheckStatus, TableName, TableSchema, codes};
+use oms_apply::{MergedSource, MergedTables, Shape, ShapedSource};
+use oms_core::{
+    Failure, PrecheckItem, PrecheckSide, PrecheckStatus, Source as _, TableName, TableSchema, codes,
+};
 use oms_meta::{MetaCommand, steps_of};
 use oms_mysql::precheck::{PrecheckPlan, Seen, Steps, run};
 use oms_proto::{
     meta::{SelectedObject, SetPrecheckItems},
-    v1::{self, PartialRows, ProjectSpec, StepKind},
+    v1::{self, DdlSynchronization, PartialRows, ProjectSpec, StepKind},
 };
 
 use super::schema::{self, SchemaPlanning};
@@ -43,9 +45,15 @@ pub(crate) async fn precheck_items(
             schema: has(spec, StepKind::StructTransfer),
             full: has(spec, StepKind::FullTransfer),
             incr: has(spec, StepKind::IncrTransfer),
+            follows_ddl: has(spec, StepKind::IncrTransfer)
+                && spec
+                    .incremental
+                    .as_ref()
+                    .is_some_and(|i| i.ddl() == DdlSynchronization::Follow),
         },
         meta_database: META_DATABASE.to_owned(),
         now_us,
+        merges: spec.merge_tables,
         seen: seen(spec, selection),
     };
     for object in selection {
@@ -65,6 +73,9 @@ pub(crate) async fn precheck_items(
     let connected = !items
         .iter()
         .any(|i| i.key == "RDB_CONNECT" && i.status == PrecheckStatus::Failed);
+    if spec.merge_tables && connected {
+        items.push(merged_tables(spec, source, selection, &plan.tables).await);
+    }
     if plan.steps.schema && connected {
         let planning = SchemaPlanning {
             source: source.clone(),
@@ -106,6 +117,54 @@ fn seen(spec: &ProjectSpec, selection: &[SelectedObject]) -> Seen {
             Err(problems) => Err(Failure::new(codes::filter::NOT_USABLE, problems.join("; ")).context(name)),
         }
     })
+}
+
+/// Names what keeps tables from becoming one, all at once.
+async fn merged_tables(
+    spec: &ProjectSpec,
+    source: &Connector,
+    selection: &[SelectedObject],
+    tables: &[(TableName, TableName)],
+) -> PrecheckItem {
+    let merged = MergedTables::of(tables.iter().map(|(s, d)| (s, d)));
+    let item = |status, code, message: String, action: &str| PrecheckItem {
+        key: "DB_MERGED_TABLES",
+        side: PrecheckSide::Source,
+        status,
+        skippable: false,
+        code,
+        message,
+        action: action.to_owned(),
+    };
+    let looked = async {
+        let plain = source.source(0, PartialRows::Refuse)?;
+        let shaped = ShapedSource::new(plain, choices(spec, selection), super::text_decoder());
+        let names: Vec<TableName> = merged.iter().map(|(first, _)| first.clone()).collect();
+        MergedSource::new(Arc::new(shaped), merged.clone())
+            .load_tables(&names)
+            .await
+    };
+    match looked.await {
+        Ok(_) => {
+            let words: Vec<String> = merged
+                .iter()
+                .map(|(first, all)| format!("{first} and {} more", all.len() - 1))
+                .collect();
+            let message = if words.is_empty() {
+                "no tables become one".to_owned()
+            } else {
+                format!("tables that become one fit each other: {}", listed(&words))
+            };
+            item(PrecheckStatus::Passed, None, message, "")
+        }
+        Err(failure) => item(
+            PrecheckStatus::Failed,
+            Some(failure.code()),
+            failure.detail().to_owned(),
+            "Make the definitions equal at the source, choose the same columns of all (`columns`, `omit_columns`), or give the \
+             tables names of their own at the destination.",
+        ),
+    }
 }
 
 /// Names what cannot be created and what is lost, before anything is executed. Schema migration itself stops at the former,

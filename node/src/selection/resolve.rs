@@ -95,7 +95,7 @@ pub(crate) fn resolve(
             format!("{} not found, or not visible to this account", missing.join(", ")),
         ));
     }
-    problems.extend(collisions(&resolved.selected));
+    problems.extend(collisions(&resolved.selected, spec.merge_tables));
     if problems.is_empty() && resolved.selected.is_empty() {
         problems.push("the selection matches no table or view".to_owned());
     }
@@ -106,10 +106,10 @@ pub(crate) fn resolve(
     }
 }
 
-/// Objects that would get one name at the destination.
-fn collisions(selected: &[SelectedObject]) -> Vec<String> {
+/// Objects that would get one name at the destination, but for tables that are to be merged.
+fn collisions(selected: &[SelectedObject], merge: bool) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut targets: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut targets: BTreeMap<(String, String), (&SelectedObject, String)> = BTreeMap::new();
     for object in selected {
         if let (Some(source), Some(destination)) = (&object.source, &object.destination) {
             let from = format!("`{}`.`{}`", source.database, source.table);
@@ -118,9 +118,19 @@ fn collisions(selected: &[SelectedObject]) -> Vec<String> {
                 destination.database.to_lowercase(),
                 destination.table.to_lowercase(),
             );
-            if let Some(other) = targets.insert(key, from.clone()) {
+            if let Some((first, other)) = targets.insert(key, (object, from.clone())) {
+                let exactly = first.destination.as_ref() == Some(destination);
+                let tables = !first.view && !object.view;
+                if merge && exactly && tables {
+                    continue;
+                }
+                let hint = if exactly && tables {
+                    "; `merge_tables: true` merges them"
+                } else {
+                    ""
+                };
                 problems.push(format!(
-                    "{other} and {from} would both become `{}`.`{}`",
+                    "{other} and {from} would both become `{}`.`{}`{hint}",
                     destination.database, destination.table
                 ));
             }
@@ -485,13 +495,24 @@ mod tests {
     }
 
     #[test]
-    fn several_tables_cannot_become_one() {
-        let error = resolve(&rules(&["d.order[0-9][0-9]=x.orders"], &[]), &shards()).unwrap_err();
+    fn several_tables_become_one_only_if_that_is_asked_for() {
+        let mut spec = rules(&["d.order[0-9][0-9]=x.orders", "e.only=x.orders"], &[]);
+        let error = resolve(&spec, &shards()).unwrap_err();
         assert!(
-            error
-                .detail()
-                .contains("`d`.`order00` and `d`.`order01` would both become `x`.`orders`"),
+            error.detail().contains(
+                "`d`.`order00` and `d`.`order01` would both become `x`.`orders`; `merge_tables: true`"
+            ),
             "{error}"
         );
+        spec.merge_tables = true;
+        assert_eq!(
+            names(&resolve(&spec, &shards()).unwrap().selected),
+            ["x.orders"; 3]
+        );
+        // Views are not merged, nor what differs in case only.
+        let mut spec = rules(&["d.v=x.orders", "d.order00=x.orders", "d.order01=x.Orders"], &[]);
+        spec.merge_tables = true;
+        let told = resolve(&spec, &shards()).unwrap_err();
+        assert_eq!(told.detail().matches("would both become").count(), 2, "{told}");
     }
 }

@@ -66,6 +66,14 @@ fn chooses(create: &CreateProject) -> bool {
         .is_some_and(chooses_rows_or_columns)
 }
 
+/// Whether tables may become one: an older node would write each as if it were alone.
+fn merges(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    project
+        .and_then(|p| p.spec.as_ref())
+        .is_some_and(|s| s.merge_tables)
+}
+
 /// Whether the schema is asked for in words that an older node would pass over.
 fn decides_losses_or_moments(create: &CreateProject) -> bool {
     let project = create.record.as_ref().and_then(|r| r.public.as_ref());
@@ -95,7 +103,11 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
         // An older node would pass over the words of a choice and move everything.
-        Body::CreateProject(c) if follows_ddl(c) || chooses(c) || decides_losses_or_moments(c) => 4,
+        Body::CreateProject(c)
+            if follows_ddl(c) || chooses(c) || merges(c) || decides_losses_or_moments(c) =>
+        {
+            4
+        }
         Body::UpsertObjects(c) if records_conversions(c) => 4,
         Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)

@@ -671,6 +671,30 @@ fn a_project_that_chooses_rows_needs_level_4_and_reads_as_it_was_written() {
 }
 
 #[test]
+fn a_project_that_merges_tables_needs_level_4_and_reads_as_it_was_written() {
+    let mut record = project();
+    if let Some(spec) = record.public.as_mut().and_then(|p| p.spec.as_mut()) {
+        spec.databases.clear();
+        spec.rules = Some(v1::MatchRules {
+            include: vec!["shop.order_*=all.orders".into()],
+            exclude: Vec::new(),
+        });
+        spec.merge_tables = true;
+    }
+    let body = command::Body::CreateProject(CreateProject { record: Some(record) });
+    assert_eq!(level_of(&body), 4);
+    let command = Command {
+        version: 1,
+        now_ms: 1_234_567,
+        body: Some(body),
+    };
+    let bytes = bytes("create_project_merging", 4, &command.encode_to_vec());
+    let read = Command::decode(bytes.as_slice()).unwrap();
+    assert_eq!(read, command);
+    assert_eq!(read.encode_to_vec(), bytes);
+}
+
+#[test]
 fn later_shapes_read_as_they_were_written() {
     let samples = [
         (

@@ -457,6 +457,38 @@ fn a_removal_restarts_what_works_on_objects_and_notes_where() {
     assert_eq!((change.position.as_str(), change.state()), ("x", C::Succeeded));
 }
 
+/// The rows of one of several merged tables could not be told from those of the others.
+#[test]
+fn merged_tables_are_removed_together() {
+    let mut c = with_project();
+    let mut record = project("q", "s", "t");
+    record.selection = ["x", "y", "z"]
+        .iter()
+        .map(|table| SelectedObject {
+            destination: Some(name(if *table == "z" { "z" } else { "one" })),
+            ..selected(table)
+        })
+        .collect();
+    let spec = record.public.as_mut().unwrap().spec.as_mut().unwrap();
+    spec.databases = tables(&["x", "y", "z"]);
+    spec.merge_tables = true;
+    c.propose(Body::CreateProject(CreateProject { record: Some(record) }))
+        .unwrap();
+    let mut take = |names: &[&str]| {
+        c.propose(Body::RemoveObjects(RemoveObjects {
+            project: "q".into(),
+            objects: names.iter().map(|t| name(t)).collect(),
+        }))
+    };
+    let refused = take(&["x", "z"]).unwrap_err();
+    assert!(
+        refused.contains("are merged with tables that would stay"),
+        "{refused}"
+    );
+    take(&["x", "y"]).unwrap();
+    assert_eq!(moved(&c, "q"), ["z"]);
+}
+
 #[test]
 fn a_failed_project_goes_on_without_the_object() {
     let mut c = running();

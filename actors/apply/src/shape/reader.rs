@@ -32,23 +32,22 @@ impl ShapedReader {
 
     /// The table as it is to be read, with what the server may leave out.
     fn begin(&mut self, table: Arc<TableSchema>) -> Result<Arc<TableSchema>, Failure> {
-        self.reading = self.seen.find(&table)?;
-        Ok(match &self.reading {
-            None => table,
-            Some(shape) => {
-                self.inner.restrict(&table.name, shape.push_down());
-                shape.snapshot().layout.clone()
-            }
-        })
+        self.reading = None;
+        let Some((shape, layout)) = self.seen.view(&table)? else {
+            return Ok(table);
+        };
+        self.inner.restrict(&table.name, shape.push_down());
+        self.reading = Some(shape);
+        Ok(layout)
     }
 }
 
 #[async_trait]
 impl SnapshotReader for ShapedReader {
     async fn key_span(&mut self, table: &TableSchema) -> Result<Option<(Row, Row)>, Failure> {
-        match self.seen.find(table)? {
+        match self.seen.view(table)? {
             None => self.inner.key_span(table).await,
-            Some(shape) => self.inner.key_span(&shape.snapshot().layout).await,
+            Some((_, layout)) => self.inner.key_span(&layout).await,
         }
     }
 
@@ -57,9 +56,9 @@ impl SnapshotReader for ShapedReader {
         table: &TableSchema,
         range: &ChunkRange,
     ) -> Result<Option<u64>, Failure> {
-        match self.seen.find(table)? {
+        match self.seen.view(table)? {
             None => self.inner.estimate_rows(table, range).await,
-            Some(shape) => self.inner.estimate_rows(&shape.snapshot().layout, range).await,
+            Some((_, layout)) => self.inner.estimate_rows(&layout, range).await,
         }
     }
 
@@ -69,9 +68,9 @@ impl SnapshotReader for ShapedReader {
         after: Option<&Row>,
         rows: u64,
     ) -> Result<Option<Row>, Failure> {
-        match self.seen.find(table)? {
+        match self.seen.view(table)? {
             None => self.inner.chunk_end(table, after, rows).await,
-            Some(shape) => self.inner.chunk_end(&shape.snapshot().layout, after, rows).await,
+            Some((_, layout)) => self.inner.chunk_end(&layout, after, rows).await,
         }
     }
 
@@ -95,7 +94,7 @@ impl SnapshotReader for ShapedReader {
         range: &ChunkRange,
         columns: &[DigestColumn],
     ) -> Result<Option<ChunkDigest>, Failure> {
-        let Some(shape) = self.seen.find(table)? else {
+        let Some((shape, layout)) = self.seen.view(table)? else {
             return self.inner.digest_chunk(table, range, columns).await;
         };
         let program = shape.snapshot();
@@ -110,7 +109,7 @@ impl SnapshotReader for ShapedReader {
             })
         };
         match columns.iter().map(copied).collect::<Option<Vec<_>>>() {
-            Some(columns) => self.inner.digest_chunk(&program.layout, range, &columns).await,
+            Some(columns) => self.inner.digest_chunk(&layout, range, &columns).await,
             None => Ok(None),
         }
     }

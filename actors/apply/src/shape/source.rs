@@ -8,7 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use oms_core::{
-    Capture, Failure, LogDecoder, Position, SnapshotReader, Source, TableMap, TableName, TableSchema, codes,
+    Capture, Failure, Key, KeyPart, LogDecoder, Position, SnapshotReader, Source, TableMap, TableName,
+    TableSchema, codes,
 };
 
 use super::{LeftOut, Shape, TableShape, decoder::ShapedDecoder, reader::ShapedReader};
@@ -109,6 +110,78 @@ impl SeenTables {
             Failure::new(codes::schema::DEFINITION_DIFFERS, words)
         })
     }
+}
+
+/// What is chosen of a table, and how that is read.
+type Viewed = (Arc<Shape>, Arc<TableSchema>);
+
+impl SeenTables {
+    /// What is chosen of a table that is to be read, and how that is to be read; `None`: all of it.
+    ///
+    /// Verification reads by views of what was given out: with one key only, whose values may come in another character
+    /// set. The columns of the key move as they are, so the view is one of the table itself, too.
+    pub(super) fn view(&self, table: &TableSchema) -> Result<Option<Viewed>, Failure> {
+        if !self.choice.contains_key(&table.name) {
+            return Ok(None);
+        }
+        let viewed = {
+            let known = self.known();
+            let mut shapes = known.get(&table.name).into_iter().flatten().rev();
+            shapes.find(|s| is_view(s.seen(), table)).cloned()
+        };
+        let Some(shape) = viewed.filter(|s| !is_alike(s.seen(), table)) else {
+            return Ok(self.find(table)?.map(|shape| {
+                let layout = shape.snapshot().layout.clone();
+                (shape, layout)
+            }));
+        };
+        let program = shape.snapshot();
+        let mut layout = TableSchema::clone(&program.layout);
+        for key in &table.keys {
+            for column in key.parts.iter().filter_map(|p| p.column) {
+                let from = program
+                    .copied_from(column)
+                    .and_then(|i| layout.columns.get_mut(i));
+                if let (Some(there), Some(here)) = (from, table.columns.get(column)) {
+                    there.ty.clone_from(&here.ty);
+                    there.nullable = here.nullable;
+                }
+            }
+        }
+        let part = |p: &KeyPart| {
+            Some(KeyPart {
+                column: Some(program.copied_from(p.column?)?),
+                prefix: p.prefix,
+            })
+        };
+        let key = |k: &Key| {
+            Some(Key {
+                parts: k.parts.iter().map(part).collect::<Option<_>>()?,
+                ..k.clone()
+            })
+        };
+        let keys: Option<Vec<Key>> = table.keys.iter().map(key).collect();
+        layout.keys = keys.ok_or_else(|| {
+            let words = format!("{}: a column of the key does not move as it is", table.name);
+            Failure::new(codes::schema::DEFINITION_DIFFERS, words)
+        })?;
+        Ok(Some((shape, Arc::new(layout))))
+    }
+}
+
+/// Whether `view` says of the table what it is, but for its keys and the types of their columns.
+fn is_view(table: &TableSchema, view: &TableSchema) -> bool {
+    let in_key = |index: usize| {
+        let mut parts = view.keys.iter().flat_map(|k| &k.parts);
+        parts.any(|p| p.column == Some(index))
+    };
+    table.columns.len() == view.columns.len()
+        && table
+            .columns
+            .iter()
+            .zip(&view.columns)
+            .enumerate()
+            .all(|(i, (a, b))| a == b || (a.name == b.name && in_key(i)))
 }
 
 /// Whether two definitions say the same, but for estimates.

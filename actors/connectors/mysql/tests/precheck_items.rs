@@ -32,9 +32,11 @@ fn plan(tables: &[(&str, &str)], views: &[(&str, &str)]) -> PrecheckPlan {
             schema: true,
             full: true,
             incr: true,
+            follows_ddl: true,
         },
         meta_database: "omsnode_meta".into(),
         now_us: now.as_micros() as i64,
+        merges: false,
         seen: std::sync::Arc::new(Ok),
     }
 }
@@ -137,6 +139,41 @@ async fn pair_is_judged(from: ServerKind, to: ServerKind) {
         connect.and_then(|i| i.code).map(|c| c.as_str()),
         Some("OMS-SRC-0002")
     );
+
+    let mut there = destination.client().await.unwrap();
+    there
+        .run_all(&[
+            "CREATE USER poor IDENTIFIED BY 'poor'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON shop2.* TO poor",
+        ])
+        .await
+        .unwrap();
+    let mut poor = endpoint(&destination, "poor");
+    poor.password = Secret::new("poor");
+    let items = run(&s, &poor, &plan(&[("a", "a")], &[])).await;
+    let item = items
+        .iter()
+        .find(|i| i.key == "DB_ACCOUNT_DDL_PRIVILEGE")
+        .unwrap();
+    assert_eq!(item.status, PrecheckStatus::Failed, "{item:?}");
+    // Statements that are followed need it all, and the statement that grants it is there to be run.
+    for part in ["ALTER ON `shop2`.*", "DROP ON `shop2`.*"] {
+        assert!(item.message.contains(part), "{part}: {item:?}");
+    }
+    assert!(
+        !item.message.contains("CREATE ON") && !item.message.contains("INDEX ON"),
+        "{item:?}"
+    );
+    let wanted = item.action.split("Run at the destination: ").nth(1).unwrap();
+    let grant = wanted.split(" Or set").next().unwrap().trim_end_matches(';');
+    assert!(grant.starts_with("GRANT ALTER, DROP"), "{grant}");
+    there.query_drop(grant).await.unwrap();
+    let items = run(&s, &poor, &plan(&[("a", "a")], &[])).await;
+    let item = items
+        .iter()
+        .find(|i| i.key == "DB_ACCOUNT_DDL_PRIVILEGE")
+        .unwrap();
+    assert_eq!(item.status, PrecheckStatus::Passed, "{item:?}");
 
     let oms = run(
         &endpoint(&source, "oms"),

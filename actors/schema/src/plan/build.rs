@@ -250,8 +250,17 @@ impl Builder<'_> {
                 converted.outcome = Outcome::Converted;
             }
         }
-        settle(&mut record, &converted);
         let merged = self.tables.contains_key(&name);
+        if merged {
+            converted.notes.push(ConversionNote {
+                object: format!("table {from}"),
+                what: "merged with other tables of the source".to_owned(),
+                from: from.to_string(),
+                to: name.to_string(),
+                lossy: false,
+            });
+        }
+        settle(&mut record, &converted);
         if !matches!(converted.outcome, Outcome::NotSupported(_)) {
             self.judge_existing(&mut record, &name, &wanted);
             if !merged {

@@ -3,7 +3,7 @@
 mod engine;
 mod table_run;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use oms_core::{Failure, RecordWriter, TableName, TablePair};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub struct Verification {
     pub sides: Arc<dyn Sides>,
     /// Decodes texts where both sides use different character sets.
     pub charsets: Arc<dyn Charsets>,
+    /// Tables that the source does not give in the order of their keys, nor digests: keys are looked up.
+    pub unordered: BTreeSet<TableName>,
     /// What incremental synchronization can promise; `None` when it does not run or cannot tell.
     pub barrier: Option<Arc<dyn Barrier>>,
     /// Waits between rounds.
@@ -60,6 +62,7 @@ impl Verification {
             options: VerifyOptions::default(),
             sides,
             charsets: Arc::new(Utf8Charsets),
+            unordered: BTreeSet::new(),
             barrier: None,
             pause: Arc::new(TokioPause),
         }

@@ -86,9 +86,11 @@ impl TableRun {
     ) -> Result<Self, VerifyError> {
         let both_ways = !plan.options.ignore_destination_only;
         let rule = TableRule::new(pair, plan.charsets.clone(), both_ways)?;
+        let unordered = plan.unordered.contains(&rule.pair.source.name);
         let mode = match (&recorded, &rule.key) {
             (_, None) => Mode::Multiset,
             (Some(_), Some(_)) => Mode::Recorded,
+            (None, Some(_)) if unordered => Mode::LookUp,
             (None, Some(key)) if key.is_ordered() => Mode::Merge,
             (None, Some(key)) if key.has_common_ranges() && rule.digests.is_some() => Mode::Digests,
             (None, Some(_)) => Mode::LookUp,

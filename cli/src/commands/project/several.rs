@@ -332,6 +332,7 @@ fn filled(spec: ProjectSpec, template: ProjectSpec) -> ProjectSpec {
         destination: spec.destination,
         databases: spec.databases,
         rules: spec.rules,
+        merge_tables: spec.merge_tables,
         steps: spec.steps.or(template.steps),
         precheck: spec.precheck.or(template.precheck),
         schema: spec.schema.or(template.schema),

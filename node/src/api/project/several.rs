@@ -251,6 +251,7 @@ impl Projects {
                 destination: String::new(),
                 databases: Vec::new(),
                 rules: None,
+                merge_tables: false,
                 ..spec
             }),
             ..Default::default()

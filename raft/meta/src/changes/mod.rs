@@ -293,6 +293,29 @@ impl MetaState {
                 "nothing would be left of the project; release it instead",
             );
         }
+        // The rows of one could not be told from those of the others.
+        let merged: Vec<String> = record
+            .selection
+            .iter()
+            .filter(|o| removed(o))
+            .filter(|o| {
+                let stays = |other: &&oms_proto::meta::SelectedObject| {
+                    !removed(other) && other.destination == o.destination
+                };
+                record.selection.iter().any(|other| stays(&other))
+            })
+            .filter_map(|o| o.source.as_ref())
+            .map(|s| quoted(&s.database, &s.table))
+            .collect();
+        if !merged.is_empty() {
+            return refuse(
+                codes::api::INVALID_ARGUMENT,
+                format!(
+                    "{} are merged with tables that would stay; remove all that go to one table, or none",
+                    listed(&merged)
+                ),
+            );
+        }
         let gone = ProjectRecord {
             selection: record.selection.iter().filter(|o| removed(o)).cloned().collect(),
             ..Default::default()

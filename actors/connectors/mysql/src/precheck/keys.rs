@@ -1,8 +1,9 @@
 //! The items that there are.
 
 /// Keys of all items, sorted. A project's list of items to skip may name only these.
-pub const KEYS: [&str; 34] = [
+pub const KEYS: [&str; 36] = [
     "DB_ACCOUNT_CREATE_PRIVILEGE",
+    "DB_ACCOUNT_DDL_PRIVILEGE",
     "DB_ACCOUNT_FULL_READ_PRIVILEGE",
     "DB_ACCOUNT_INCR_READ_PRIVILEGE",
     "DB_ACCOUNT_WRITER_PRIVILEGE",
@@ -17,6 +18,7 @@ pub const KEYS: [&str; 34] = [
     "DB_INCR_LOG",
     "DB_LOWER_CASE_TABLE_NAMES",
     "DB_MAX_ALLOWED_PACKET",
+    "DB_MERGED_TABLES",
     "DB_MYSQL_SHOW_VIEW_PRIVILEGE",
     "DB_NO_FOREIGN_KEY",
     "DB_SCHEMA_CONVERSION",

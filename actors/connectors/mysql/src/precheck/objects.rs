@@ -456,13 +456,17 @@ pub(super) async fn destination(
     Ok(())
 }
 
-/// Two sources may not become one destination table, also not by the destination's folding.
+/// Two sources may not become one destination table, also not by the destination's folding, unless they are merged.
 fn collisions(plan: &PrecheckPlan, fold: bool, ledger: &mut Ledger) {
-    let mut seen: BTreeMap<TableName, &TableName> = BTreeMap::new();
+    let mut seen: BTreeMap<TableName, &(TableName, TableName)> = BTreeMap::new();
     let mut same = Vec::new();
-    for (source, destination) in plan.tables.iter().chain(&plan.views) {
-        if let Some(first) = seen.insert(folded(destination, fold), source) {
-            same.push(format!("{first} and {source} become {destination}"));
+    for pair in plan.tables.iter().chain(&plan.views) {
+        let (source, destination) = pair;
+        if let Some(first) = seen.insert(folded(destination, fold), pair) {
+            let merged = plan.merges && plan.tables.contains(first) && plan.tables.contains(pair);
+            if !(merged && first.1 == *destination) {
+                same.push(format!("{} and {source} become {destination}", first.0));
+            }
         }
     }
     ledger.none_of(

@@ -13,6 +13,8 @@ pub struct Steps {
     pub full: bool,
     /// Incremental synchronization.
     pub incr: bool,
+    /// Statements that define tables are followed.
+    pub follows_ddl: bool,
 }
 
 /// The objects and steps of a project, as far as prechecks need them.
@@ -28,6 +30,8 @@ pub struct PrecheckPlan {
     pub meta_database: String,
     /// The time now, in microseconds since the epoch, for the clocks' comparison.
     pub now_us: i64,
+    /// Several tables may go to one table of the destination.
+    pub merges: bool,
     /// How tables of the source are seen: with the columns that are chosen of them.
     pub seen: Seen,
 }

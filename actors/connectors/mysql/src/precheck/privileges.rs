@@ -167,6 +167,9 @@ pub(super) async fn destination(
         "missing privileges",
         "Grant what is named. The second database holds the positions that make restarts exact.",
     );
+    if plan.steps.follows_ddl {
+        followed(conn, &grants, plan, ledger).await?;
+    }
     if plan.steps.schema {
         let mut missing = Vec::new();
         for database in plan.destination_databases() {
@@ -197,6 +200,57 @@ pub(super) async fn destination(
     Ok(())
 }
 
+/// What the statements need that are followed; a RENAME and a TRUNCATE need DROP, too.
+const FOLLOWED: [&str; 5] = ["CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"];
+
+/// Adds the item about the privileges for statements that will be followed, with the statements that grant what is missing.
+async fn followed(
+    conn: &mut Conn,
+    grants: &Grants,
+    plan: &PrecheckPlan,
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    // OceanBase does not ask for REFERENCES.
+    let oceanbase = version(conn).await?.to_ascii_lowercase().contains("oceanbase");
+    let account: Option<String> = conn.query_first("SELECT CURRENT_USER()").await?;
+    let account = account_name(&account.unwrap_or_default());
+    let (mut missing, mut statements) = (Vec::new(), Vec::new());
+    for database in plan.destination_databases() {
+        let lacking: Vec<&str> = FOLLOWED
+            .into_iter()
+            .filter(|p| !(oceanbase && *p == "REFERENCES"))
+            .filter(|p| !grants.has_on_database(p, database))
+            .collect();
+        if lacking.is_empty() {
+            continue;
+        }
+        let scope = format!("{}.*", quoted(database));
+        missing.extend(lacking.iter().map(|p| format!("{p} ON {scope}")));
+        statements.push(format!("GRANT {} ON {scope} TO {account};", lacking.join(", ")));
+    }
+    ledger.none_of(
+        "DB_ACCOUNT_DDL_PRIVILEGE",
+        PrecheckSide::Destination,
+        codes::dst::PRIVILEGE_MISSING,
+        &missing,
+        "missing privileges for statements that define tables",
+        &format!(
+            "Run at the destination: {} Or set `incremental.ddl: stop`.",
+            statements.join(" ")
+        ),
+    );
+    Ok(())
+}
+
+/// `user@host` as statements want it.
+fn account_name(current: &str) -> String {
+    let quote = |part: &str| format!("'{}'", part.replace('\\', "\\\\").replace('\'', "''"));
+    match current.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{}", quote(user), quote(host)),
+        None => quote(current),
+    }
+}
+
 async fn version(conn: &mut Conn) -> Result<String, Error> {
     let text: Option<String> = conn.query_first("SELECT VERSION()").await?;
     Ok(text.unwrap_or_default())
@@ -219,4 +273,16 @@ async fn may_ask_status(conn: &mut Conn) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::account_name;
+
+    #[test]
+    fn accounts_are_quoted() {
+        assert_eq!(account_name("oms@%"), "'oms'@'%'");
+        assert_eq!(account_name("o'm@s@localhost"), "'o''m@s'@'localhost'");
+        assert_eq!(account_name(""), "''");
+    }
 }

@@ -52,4 +52,7 @@ area! {
     CERTIFICATE_REFUSED = "OMS-SRC-0017", StopAndAsk, "the source's certificate is not trusted",
         "The data source asks for `tls: verify`, and the server's certificate is not signed by its certificate authority (`tls_ca_pem`, or the public ones), has expired, or is for another host name.",
         "Give the authority's certificate in `tls_ca_pem`, and as `host` a name or address that the server's certificate holds; `tls: require` encrypts without checking.";
+    KEYS_COLLIDE = "OMS-SRC-0018", StopAndAsk, "keys are in several of the tables that are merged into one",
+        "Rows of different source tables have the same key, and go to the same destination table: it can hold only one of them.",
+        "Give the rows other keys at the source, move the tables to tables of their own, or leave rows out with `filter`; then resume and verify: a row whose key another one gave up since the project began may be missing and is reported.";
 }

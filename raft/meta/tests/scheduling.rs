@@ -250,6 +250,95 @@ fn witnesses_take_nothing_and_quotas_hold() {
     assert_eq!(c.loads()[&1], 4);
 }
 
+/// Applying changes goes before comparing rows: where quotas leave no room, a verification stops, and goes on later.
+#[test]
+fn a_verification_makes_room_for_changes() {
+    for lost in ["p.store", "p.incr-sync"] {
+        let mut c = one_region(3);
+        for node in 1..=3 {
+            c.quota(node, 1);
+        }
+        c.verified_project("p", "s", "d");
+        let verifies = |c: &Cluster| c.placed().contains_key("p.full-verification");
+        c.settle_until(verifies);
+        assert_eq!(c.loads().into_values().collect::<Vec<_>>(), [1, 1, 1]);
+        let (before, verification) = (c.component(lost), c.component("p.full-verification"));
+        c.lose(before.node);
+        assert_eq!(c.round(), 2, "{lost}: one stops, the other starts");
+        let now = c.component(lost);
+        assert_eq!((now.node, now.epoch), (verification.node, before.epoch + 1));
+        let words = format!("node {} is down; p.full-verification makes room", before.node);
+        assert_eq!(now.placed_because, words);
+        let stopping = c.component("p.full-verification");
+        assert_eq!(
+            (stopping.desired(), stopping.epoch),
+            (Desired::Stop, verification.epoch)
+        );
+        c.settle();
+        let waiting = c.component("p.full-verification");
+        assert_eq!(waiting.state(), ComponentState::Stopped);
+        assert!(
+            waiting.waiting.contains("no node can take it"),
+            "{}",
+            waiting.waiting
+        );
+        // Nothing is asked of it twice, and it has its turn when there is room.
+        assert_eq!(c.round(), 0);
+        c.alive(before.node);
+        c.settle_until(verifies);
+        let back = c.component("p.full-verification");
+        assert_eq!((back.node, back.epoch), (before.node, verification.epoch + 1));
+        c.settle();
+        assert_eq!(
+            c.component("p.full-verification").state(),
+            ComponentState::Completed
+        );
+    }
+}
+
+#[test]
+fn a_frozen_verification_keeps_its_place() {
+    let mut c = one_region(3);
+    for node in 1..=3 {
+        c.quota(node, 1);
+    }
+    c.verified_project("p", "s", "d");
+    c.settle_until(|c| c.placed().contains_key("p.full-verification"));
+    freeze(&mut c, "full-verification", "it is watched");
+    c.lose(c.component("p.incr-sync").node);
+    c.round();
+    assert_eq!(c.component("p.full-verification").desired(), Desired::Run);
+    assert!(c.component("p.incr-sync").waiting.contains("1 of 1"));
+}
+
+/// Nodes that are all overloaded are as good as each other: the spread gets better all the same.
+#[test]
+fn where_all_are_overloaded_components_are_spread_too() {
+    let mut c = one_region(1);
+    for p in ["p", "q"] {
+        c.project(p, "s", "d");
+    }
+    c.settle();
+    let two = c.join("a", "z2");
+    let busy = |c: &mut Cluster, node, cpu_percent| {
+        let view = c.view.nodes.get_mut(&node).unwrap();
+        view.load = Some(NodeLoad {
+            cpu_percent,
+            ..Default::default()
+        });
+    };
+    busy(&mut c, two, 100);
+    c.now += 60_000;
+    c.settle();
+    assert_eq!(c.loads()[&two], 0, "only the other one is overloaded");
+    busy(&mut c, 1, 100);
+    for _ in 0..10 {
+        c.now += 10_000;
+        c.settle();
+    }
+    assert_eq!(c.loads().into_values().collect::<Vec<_>>(), [2, 2]);
+}
+
 #[test]
 fn a_node_short_of_resources_is_taken_last() {
     let mut c = one_region(2);
@@ -661,5 +750,78 @@ proptest! {
             c.settle();
         }
         prop_assert_eq!(epochs(&c), settled);
+    }
+
+    /// Whatever the quotas are and whichever nodes are lost: nothing that captures or applies changes waits while a
+    /// verification runs that could make room, and no quota is passed.
+    #[test]
+    fn changes_never_wait_for_a_verification(
+        quotas in prop::collection::vec(1u32..4, 2..6),
+        projects in 1usize..4,
+        lost in prop::collection::vec(0usize..6, 1..4),
+    ) {
+        let mut c = one_region(quotas.len() as u64);
+        for p in 0..projects {
+            c.verified_project(&format!("p{p}"), "s", "d");
+        }
+        // Verifications run until the end.
+        let work = |c: &mut Cluster| {
+            let components: Vec<_> = c.state.projects().flat_map(|p| {
+                let id = p.public.as_ref().unwrap().id.clone();
+                p.components.iter().map(move |k| (id.clone(), k.clone())).collect::<Vec<_>>()
+            }).collect();
+            let mut did = false;
+            for (project, k) in components {
+                if !c.view.is_alive(k.node) {
+                    continue;
+                }
+                let compares = k.kind == "full-verification" && k.state() == ComponentState::Running;
+                if compares && k.desired() == Desired::Run {
+                    continue;
+                }
+                if let Some(report) = made::answer(&project, &k) {
+                    let _ = c.propose(Body::ReportComponent(report));
+                    did = true;
+                }
+            }
+            did
+        };
+        let settle = |c: &mut Cluster| -> Result<(), TestCaseError> {
+            for _ in 0..400 {
+                let commands = c.round();
+                let did = work(c);
+                if commands == 0 && !did {
+                    return Ok(());
+                }
+            }
+            Err(TestCaseError::fail("it does not settle"))
+        };
+        settle(&mut c)?;
+        let verify = c.placed().into_keys().filter(|id| id.ends_with("full-verification")).count();
+        prop_assert_eq!(verify, projects);
+        for (i, quota) in quotas.iter().enumerate() {
+            c.quota(i as u64 + 1, *quota);
+        }
+        for at in lost {
+            c.lose(at as u64 % quotas.len() as u64 + 1);
+            let before = c.loads();
+            settle(&mut c)?;
+            let verifies = c.placed().iter().any(|(id, node)| id.ends_with("full-verification") && {
+                // A node that runs more than its quota allows gives room to nobody.
+                let quota = c.state.node(*node).unwrap().quota as usize;
+                c.view.is_alive(*node) && c.loads()[node] <= quota
+            });
+            let waits: Vec<String> = c.state.projects().flat_map(|p| &p.components)
+                .filter(|k| ["store", "incr-sync"].contains(&k.kind.as_str()) && !c.view.is_alive(k.node))
+                .map(|k| k.waiting.clone())
+                .collect();
+            prop_assert!(waits.is_empty() || !verifies, "{waits:?} although something could make room");
+            for (node, load) in c.loads() {
+                let quota = c.state.node(node).unwrap().quota as usize;
+                if c.view.is_alive(node) {
+                    prop_assert!(load <= quota.max(before[&node]), "node {node} has {load} of {quota}");
+                }
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ mod placement;
 mod policy;
 mod rebalance;
 mod reconcile;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +29,8 @@ impl SchedulePolicy {
     /// The commands that bring every project one move closer to what its user wants, the urgent ones first:
     ///
     /// 1. components leave nodes that are gone, drained, or cannot reach a database;
-    /// 2. of every other project, the next step;
+    /// 2. of every other project, the next step; where quotas leave no room for what captures or applies changes, a
+    ///    verification makes room;
     /// 3. why components wait, where that changed;
     /// 4. if nothing else is due, one move to a better place.
     ///
@@ -52,6 +54,8 @@ impl SchedulePolicy {
             }
         }
         let due = !commands.is_empty();
+        // Who makes room is told to stop before another is told to start.
+        commands.splice(0..0, plan.stops());
         commands.extend(plan.waiting_changes());
         if !due {
             commands.extend(plan.rebalance());

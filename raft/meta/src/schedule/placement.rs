@@ -52,6 +52,8 @@ pub(super) struct Plan<'a> {
     pub(super) load: BTreeMap<u64, usize>,
     /// Why components wait, by project and kind; `None`: what was said stays true.
     pub(super) waiting: BTreeMap<(String, String), Option<String>>,
+    /// Components that stop so that others find room, by project and kind, with their epochs.
+    pub(super) yielding: BTreeMap<(String, String), u64>,
 }
 
 impl<'a> Plan<'a> {
@@ -74,6 +76,7 @@ impl<'a> Plan<'a> {
             now_ms,
             load,
             waiting: BTreeMap::new(),
+            yielding: BTreeMap::new(),
         }
     }
 
@@ -294,10 +297,13 @@ impl<'a> Plan<'a> {
     ) -> Option<MetaCommand> {
         let (node, because) = match self.choose(record, kind, current, why) {
             Choice::Node(node, because) => (node, because),
-            Choice::None(text) => {
-                self.wait(project, kind, Some(text));
-                return None;
-            }
+            Choice::None(text) => match self.make_room(record, kind, current, why) {
+                Some(found) => found,
+                None => {
+                    self.wait(project, kind, Some(text));
+                    return None;
+                }
+            },
             Choice::Later => {
                 self.wait(project, kind, None);
                 return None;
@@ -379,7 +385,7 @@ fn uses(record: &ProjectRecord, kind: ComponentKind) -> impl Iterator<Item = &st
     source.into_iter().chain(destination)
 }
 
-fn prefix(why: &Why) -> Option<&str> {
+pub(super) fn prefix(why: &Why) -> Option<&str> {
     match why {
         Why::Start => None,
         Why::Lost(words) | Why::CannotRun(words) | Why::Drain(words) => Some(words),

@@ -116,7 +116,8 @@ impl<'a> Plan<'a> {
             n.id != m.owner.id
                 && self.unfit(n).is_none()
                 && !avoided.contains(&n.id)
-                && !self.overloaded(n.id)
+                // Where all are overloaded it is as good as any.
+                && (!self.overloaded(n.id) || self.overloaded(m.owner.id))
                 && !self.troubled(n.id, m.record, m.kind)
         })
     }

@@ -137,9 +137,23 @@ impl Cluster {
         .unwrap();
     }
 
-    /// A started project with all steps but the schema's.
+    /// A started project that copies and follows.
     pub(crate) fn project(&mut self, id: &str, source: &str, destination: &str) {
-        let record = project(id, source, destination);
+        self.start(id, project(id, source, destination));
+    }
+
+    /// The same, which is verified, too.
+    pub(crate) fn verified_project(&mut self, id: &str, source: &str, destination: &str) {
+        let mut record = project(id, source, destination);
+        let steps = record
+            .public
+            .as_mut()
+            .and_then(|p| p.spec.as_mut()?.steps.as_mut());
+        steps.unwrap().verification = true;
+        self.start(id, record);
+    }
+
+    fn start(&mut self, id: &str, record: ProjectRecord) {
         self.propose(Body::CreateProject(CreateProject { record: Some(record) }))
             .unwrap();
         self.change(id, ProjectChange::Start).unwrap();

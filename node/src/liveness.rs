@@ -26,8 +26,8 @@ pub(crate) struct Heard {
 #[derive(Debug)]
 struct Entry {
     last: Heard,
-    /// When it was last heard to hold its lease; at first, when it was first heard.
-    leased: Instant,
+    /// When it was last heard to hold its lease. `None`: never, so it may not hear this leader.
+    leased: Option<Instant>,
 }
 
 /// The leader's memory of heartbeats. Empty on every other node, and empty again with every new leadership.
@@ -146,8 +146,10 @@ impl LivenessTable {
         if outdated {
             return;
         }
-        let known = known.filter(|k| heard.without_lease && k.last.generation == heard.generation);
-        let leased = known.map_or(heard.at, |k| k.leased);
+        let leased = match heard.without_lease {
+            true => known.and_then(|k| k.leased),
+            false => Some(heard.at),
+        };
         table.heard.insert(node, Entry { last: heard, leased });
     }
 
@@ -176,8 +178,8 @@ impl LivenessTable {
             return Liveness::Unknown;
         }
         let leaving = table.heard.get(&node).is_some_and(|e| e.last.leaving);
-        let (last, known) = match table.heard.get(&node) {
-            Some(entry) => (entry.leased, true),
+        let (last, known) = match table.heard.get(&node).and_then(|e| e.leased) {
+            Some(leased) => (leased, true),
             None => (leading.since, false),
         };
         let silent = now.duration_since(last);
@@ -323,9 +325,9 @@ mod tests {
             without_lease: true,
             ..beat(at(t, ms))
         };
-        // At its start every node is without a lease for a moment.
+        // At its start every node is without a lease for a moment; only its next word shows that it hears.
         table.hear(2, deaf(500));
-        assert_eq!(table.liveness(2, at(t, 500)), Liveness::Alive);
+        assert_eq!(table.liveness(2, at(t, 500)), Liveness::Unknown);
         table.hear(2, beat(at(t, 1_000)));
         for ms in (1_500..=4_000).step_by(500) {
             table.hear(2, deaf(ms));
@@ -334,6 +336,33 @@ mod tests {
         assert_eq!(table.liveness(2, at(t, 4_001)), Liveness::Lost { for_ms: 3_001 });
         table.hear(2, beat(at(t, 4_500)));
         assert_eq!(table.liveness(2, at(t, 4_500)), Liveness::Alive);
+        // Started anew it is as it was for a moment, and nobody moves away from it or to it for that.
+        let anew = Heard {
+            generation: 2,
+            ..deaf(5_000)
+        };
+        table.hear(2, anew);
+        assert_eq!(table.liveness(2, at(t, 5_000)), Liveness::Alive);
+        assert!(table.heard(2).unwrap().generation == 2);
+    }
+
+    /// A leader that was cut off and hears others again does not know yet whether they hear it.
+    #[test]
+    fn who_only_speaks_is_not_there_for_a_leader_that_slept() {
+        let t = Instant::now();
+        let table = leader(t, 1_000);
+        table.hear(2, beat(at(t, 1_000)));
+        table.confirm(3, at(t, 60_000), at(t, 60_000));
+        for ms in (60_250..=63_250).step_by(250) {
+            table.confirm(3, at(t, ms), at(t, ms));
+            let deaf = Heard {
+                without_lease: true,
+                ..beat(at(t, ms))
+            };
+            table.hear(2, deaf);
+            assert_ne!(table.liveness(2, at(t, ms)), Liveness::Alive);
+        }
+        assert_eq!(table.liveness(2, at(t, 63_250)), Liveness::Lost { for_ms: 3_250 });
     }
 
     #[test]

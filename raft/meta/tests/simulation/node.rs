@@ -6,7 +6,7 @@ use oms_meta::{ClusterView, Liveness, NodeView};
 use oms_proto::peer::Trouble;
 use oms_types::ComponentKind;
 
-use crate::{TICK_MS, worker::Worker};
+use crate::{TICK_MS, breach::Breach, worker::Worker};
 
 pub(crate) const LEASE_US: i64 = 2_500_000;
 const PATIENCE_US: i64 = LEASE_US * 6 / 5;
@@ -163,13 +163,26 @@ impl Node {
     }
 
     /// A heartbeat arrived; the lease that it gives, if this node may give one. Who says that it holds no lease does not
-    /// hear this node: that counts for nothing.
-    pub(crate) fn hear(&mut self, from: u64, leased: bool, troubles: Vec<Trouble>) -> Option<i64> {
+    /// hear this node, or not yet: that counts for nothing.
+    pub(crate) fn hear(
+        &mut self,
+        from: u64,
+        leased: bool,
+        troubles: Vec<Trouble>,
+        breach: Option<Breach>,
+    ) -> Option<i64> {
         let now = self.mono_us;
         let leading = self.leading.as_mut()?;
         let last = leading.heard.get(&from).map(|(at, _)| *at);
-        let at = last.filter(|_| !leased).unwrap_or(now);
-        leading.heard.insert(from, (at, troubles));
+        // Among voters that hear their leader one step between sets is hardly ever noticed.
+        let hasty = breach == Some(Breach::OneStep);
+        let at = match leased {
+            true => Some(now),
+            false => last.or(hasty.then_some(now)),
+        };
+        if let Some(at) = at {
+            leading.heard.insert(from, (at, troubles));
+        }
         let left = LEASE_US - (now - leading.confirmed);
         (left >= LEASE_US / 5).then_some(left)
     }

@@ -128,7 +128,8 @@ impl World {
                     leading.answered.insert(id, tick);
                 }
                 let granted = if heard {
-                    self.nodes[to].hear(id, leased || !known, troubles)
+                    let breach = self.breach;
+                    self.nodes[to].hear(id, leased || !known, troubles, breach)
                 } else {
                     None
                 };

@@ -5,9 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use oms_cluster_tests::{Auditor, Bank, BankOptions, Deployment, DeploymentOptions, OmsNode, Place};
+use oms_cluster_tests::{
+    Auditor, Bank, BankOptions, Deployment, DeploymentOptions, OmsNode, Place, ProjectClient, compare_tables,
+};
 use oms_proto::error_of;
-use oms_proto::v1::{ProjectSpec, ProjectState, PutTemplateRequest};
+use oms_proto::v1::{
+    CreateProjectRequest, ObjectKind, ProjectRequest, ProjectSpec, ProjectState, PutTemplateRequest,
+    StepKind, StepState,
+};
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -123,7 +128,87 @@ async fn mixed(d: &Deployment, bank: &Bank, (new, old): (u8, u8), level: u32, wh
         let seen = d.cluster.nodes(asked).await.unwrap();
         assert_eq!(seen.len(), 3, "{when}");
     }
+    migrates_a_schema(d, (new, old), when).await;
     goes_on(d, bank, when).await;
+}
+
+/// A project goes through its schema migration on the upgraded node, whose records the old ones must understand.
+async fn migrates_a_schema(d: &Deployment, (new, old): (u8, u8), when: &str) {
+    let project = ProjectClient {
+        name: format!("schema_{old}_{new}"),
+    };
+    let database = project.name.as_str();
+    let mut source = d.source.client().await.unwrap();
+    let statements = [
+        format!("CREATE DATABASE {database}"),
+        format!(
+            "CREATE TABLE {database}.kinds (id INT PRIMARY KEY, name VARCHAR(20), UNIQUE KEY by_name (name))"
+        ),
+        format!(
+            "CREATE TABLE {database}.parts (id INT PRIMARY KEY, kind INT, amount INT, KEY by_amount (amount), \
+             CONSTRAINT some CHECK (amount > 0), CONSTRAINT of_kind FOREIGN KEY (kind) REFERENCES {database}.kinds (id))"
+        ),
+        format!(
+            "CREATE TRIGGER {database}.noted BEFORE INSERT ON {database}.parts FOR EACH ROW SET NEW.amount = NEW.amount + 1"
+        ),
+        format!("INSERT INTO {database}.kinds VALUES (1, 'a'), (2, 'b')"),
+        format!("INSERT INTO {database}.parts VALUES (1, 1, 10), (2, 2, 20), (3, NULL, 30)"),
+    ];
+    for statement in &statements {
+        source.query_drop(statement).await.unwrap();
+    }
+    // It has nowhere else to go.
+    let (member, cluster) = (d.cluster.node(new), &d.cluster);
+    let mut others = Vec::new();
+    for other in cluster.numbers() {
+        if other != new {
+            others.push(cluster.id_of(other, new).await.unwrap().to_string());
+        }
+    }
+    for id in &others {
+        member.client(&["node", "cordon", id]).unwrap();
+    }
+    let mut spec = project.spec(&[database]);
+    spec.steps = Some(oms_proto::v1::Steps {
+        schema: true,
+        full: true,
+        verification: true,
+        ..Default::default()
+    });
+    let mut projects = member.projects().await.unwrap();
+    let request = CreateProjectRequest { spec: Some(spec) };
+    projects.create_project(request).await.unwrap();
+    let request = ProjectRequest {
+        project: project.name.clone(),
+    };
+    projects.start_project(request).await.unwrap();
+    let waited = project.wait_step(member, StepKind::FullVerifier, &[StepState::Finished]);
+    let done = waited
+        .await
+        .unwrap_or_else(|e| panic!("{when}: {e:#}\n{}", d.cluster.logs()));
+    assert!(done.verification.unwrap().consistent, "{when}");
+    let mut destination = d.destination.client().await.unwrap();
+    for table in ["kinds", "parts"] {
+        let same = compare_tables(
+            (&mut source, database, table),
+            (&mut destination, database, table),
+        );
+        assert!(same.await.unwrap().is_equal(), "{when}: {table}");
+    }
+    // Whichever node is asked, it knows the same of the objects, and nothing that an old one would have forgotten.
+    let told = project.objects(member).await.unwrap();
+    assert_eq!(told, project.objects(cluster.node(old)).await.unwrap(), "{when}");
+    for kind in [ObjectKind::Table, ObjectKind::ForeignKey] {
+        assert!(told.iter().any(|o| o.kind() == kind), "{when}: {told:?}");
+    }
+    assert!(told.iter().all(|o| o.started_at_ms == 0), "{when}: {told:?}");
+    for id in &others {
+        member.client(&["node", "uncordon", id]).unwrap();
+    }
+    project.release(member).await.unwrap().unwrap();
+    project.wait_released(member).await.unwrap();
+    project.delete(member).await.unwrap().unwrap();
+    println!("{when}: a schema was migrated on the upgraded node");
 }
 
 /// An older version, by `OMSNODE_OLD_BIN`, becomes this one, node by node, with the leader on both sides.

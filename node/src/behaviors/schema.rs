@@ -475,3 +475,59 @@ fn finish(objects: &[SchemaObject], after_data: bool) -> Result<Completion, Fail
         ),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(kind: v1::ObjectKind) -> SchemaObject {
+        SchemaObject {
+            kind: kind as i32,
+            database: "d".into(),
+            table: "t".into(),
+            statements: vec!["CREATE TABLE t (id INT)".into()],
+            notes: vec!["something else".into()],
+            conversions: vec![v1::Conversion::default()],
+            started_at_ms: 1,
+            ended_at_ms: 2,
+            ..Default::default()
+        }
+    }
+
+    fn level(objects: Vec<SchemaObject>) -> u32 {
+        oms_meta::level_of(&MetaCommand::UpsertObjects(UpsertObjects {
+            objects,
+            ..Default::default()
+        }))
+    }
+
+    /// Beside an older node a project goes through its schema: what that node keeps is recorded, and nothing else.
+    #[test]
+    fn what_is_recorded_beside_an_older_node_is_kept_by_it() {
+        let kinds: Vec<v1::ObjectKind> = (1..).map_while(|n| v1::ObjectKind::try_from(n).ok()).collect();
+        let all: Vec<SchemaObject> = kinds.iter().map(|kind| object(*kind)).collect();
+        assert_eq!(level(all.clone()), RECORDS_CONVERSIONS);
+        let recorded = plain(all);
+        let left_out = [v1::ObjectKind::Check, v1::ObjectKind::Trigger];
+        let expected: Vec<_> = kinds.iter().filter(|k| !left_out.contains(k)).collect();
+        assert_eq!(recorded.len(), expected.len());
+        for (recorded, kind) in recorded.iter().zip(expected) {
+            let all = object(*kind);
+            assert_eq!(
+                (recorded.kind(), &recorded.statements, &recorded.notes),
+                (*kind, &all.statements, &all.notes)
+            );
+        }
+        assert_eq!(level(recorded), 1);
+    }
+
+    /// What would be passed over and does something is not made plain: it is refused.
+    #[test]
+    fn what_waits_for_the_switchover_is_never_taken_for_what_is_due() {
+        let waits = SchemaObject {
+            at_switchover: true,
+            ..object(v1::ObjectKind::ForeignKey)
+        };
+        assert_eq!(level(plain(vec![waits])), RECORDS_CONVERSIONS);
+    }
+}

@@ -75,7 +75,7 @@ async fn missing_privileges_are_named() {
     // the project's own tables, which are written first, then on the user's: the one that is missing is named.
     let mut id = 1;
     for (left, named) in [
-        ("GRANT SELECT ON *.* TO 'oms'@'%'", "'record_v1'"),
+        ("GRANT SELECT ON *.* TO 'oms'@'%'", "`omsnode_meta`.`record_v1`"),
         ("GRANT INSERT ON omsnode_meta.* TO 'oms'@'%'", "'seen'"),
     ] {
         id += 1;

@@ -53,6 +53,21 @@ impl MetaTables {
         name.database.eq_ignore_ascii_case(&self.database)
     }
 
+    /// The hidden table that a server's message names, quoted with its database: servers name tables alone when a
+    /// privilege is missing.
+    pub(crate) fn named_in(&self, message: &str) -> Option<&str> {
+        let named = |table: &&String| {
+            let name = table
+                .rsplit_once(".`")
+                .map(|(_, name)| name.trim_end_matches('`'));
+            name.is_some_and(|name| message.contains(&format!("'{name}'")))
+        };
+        [&self.fence, &self.receipt, &self.record]
+            .into_iter()
+            .find(named)
+            .map(String::as_str)
+    }
+
     /// The fence table, quoted.
     pub(crate) fn fence(&self) -> &str {
         &self.fence
@@ -132,5 +147,16 @@ mod tests {
         assert_eq!(meta.fence(), "`odd``name`.`fence_v1`");
         assert!(meta.holds(&TableName::new("odd`name", "anything")));
         assert!(!meta.holds(&TableName::new("odd", "fence_v1")));
+    }
+
+    #[test]
+    fn a_table_that_a_message_names_alone_is_found() {
+        let meta = MetaTables::new("odd`name");
+        let denied = "INSERT command denied to user 'oms'@'localhost' for table 'record_v1'";
+        assert_eq!(meta.named_in(denied), Some("`odd``name`.`record_v1`"));
+        assert_eq!(
+            meta.named_in("INSERT command denied for table 'my_record_v1'"),
+            None
+        );
     }
 }

@@ -361,6 +361,11 @@ impl Session {
                 let told = format!("error {number} ({state}): the server does not accept a value");
                 Failure::new(codes::dst::VALUE_NOT_REPRESENTABLE, told)
             }
+            (None, 1142 | 1143) => match self.meta().named_in(&server.message).map(str::to_owned) {
+                Some(table) => connection::failure(error, Side::Destination)
+                    .context(format!("{table} is needed by the project itself")),
+                None => connection::failure(error, Side::Destination),
+            },
             (None, _) => connection::failure(error, Side::Destination),
         };
         SqlError {

@@ -1,11 +1,16 @@
 //! What runs where: operators move, freeze, limit and take nodes out.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use oms_cluster_tests::{Auditor, BankOptions, Deployment, DeploymentOptions};
-use oms_proto::v1::{Component, ComponentState, NodeHealth, NodeState, StepProgress};
+use oms_cluster_tests::{Auditor, Bank, BankOptions, Deployment, DeploymentOptions, Place, ProjectClient};
+use oms_proto::v1::{
+    Component, ComponentState, CreateProjectRequest, NodeHealth, NodeState, ProjectRequest, StepKind,
+    StepProgress, StepState,
+};
+use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -207,4 +212,113 @@ async fn operators_decide() {
     let audit = auditor.stop().await.unwrap();
     assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
     d.settle_bank(bank, asked).await.unwrap();
+}
+
+/// Components that run, by node and by kind.
+async fn running(d: &Deployment, asked: u8) -> Vec<Component> {
+    let mut all = d.cluster.components(asked).await.unwrap_or_default();
+    all.retain(|c| c.state() == ComponentState::Running);
+    all
+}
+
+fn loads(running: &[Component]) -> BTreeMap<u64, usize> {
+    let mut loads = BTreeMap::new();
+    for component in running {
+        *loads.entry(component.node).or_default() += 1;
+    }
+    loads
+}
+
+/// Two nodes join one that runs two projects: what can resume goes over, one by one and only after its minimum residence,
+/// until the spread is even; nothing is lost or doubled by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_spread_after_a_join() {
+    // One move may wait for the residence, the next for the pause between two, and the machine may be busy.
+    const SPREAD: Duration = Duration::from_secs(240);
+    let options = DeploymentOptions {
+        places: vec![Place::new("default", "a")],
+        ..Default::default()
+    };
+    let mut d = Deployment::start(options).await.unwrap();
+    let rate = |database: &str| BankOptions {
+        database: database.to_owned(),
+        rate: 20,
+        ..Default::default()
+    };
+    let bank = d.follow_bank(&rate("bank")).await.unwrap();
+    let second = ProjectClient {
+        name: "second".into(),
+    };
+    let other = rate("other");
+    Bank::prepare(&d.source, &other).await.unwrap();
+    let other_bank = Bank::start(&d.source, &other).await.unwrap();
+    let mut projects = d.cluster.node(1).projects().await.unwrap();
+    let request = CreateProjectRequest {
+        spec: Some(second.spec(&["other"])),
+    };
+    projects.create_project(request).await.unwrap();
+    let request = ProjectRequest {
+        project: second.name.clone(),
+    };
+    projects.start_project(request).await.unwrap();
+    for project in [&d.project, &second] {
+        let waited = project.wait_step(d.cluster.node(1), StepKind::FullVerifier, &[StepState::Finished]);
+        waited.await.unwrap();
+    }
+    let auditor = Auditor::start(&d.destination, "bank").await.unwrap();
+    let before = running(&d, 1).await;
+    assert_eq!(loads(&before), BTreeMap::from([(1, 4)]), "{before:?}");
+
+    for zone in ["b", "c"] {
+        d.cluster.add(Place::new("default", zone)).await.unwrap();
+    }
+    let deadline = Instant::now() + SPREAD;
+    let after = loop {
+        let now = running(&d, 1).await;
+        // An even spread of four over three, all of them running.
+        let mut counts: Vec<usize> = loads(&now).into_values().collect();
+        counts.sort_unstable();
+        if counts == [1, 1, 2] {
+            break now;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{}\n{}",
+            d.describe().await,
+            d.cluster.logs()
+        );
+        sleep(Duration::from_millis(200)).await;
+    };
+    for component in &after {
+        println!(
+            "{} on node {}: {}",
+            component.id, component.node, component.placed_because
+        );
+    }
+    let was = |id: &str| before.iter().find(|c| c.id == id).unwrap();
+    // A machine that is too busy for leases makes components fail over, and then they may be anywhere.
+    let disturbed = after.iter().any(|c| c.failovers > was(&c.id).failovers);
+    for component in after.iter().filter(|_| !disturbed) {
+        let was = was(&component.id);
+        let moved = component.node != was.node;
+        let moves = component.epoch - was.epoch;
+        assert_eq!(moves, u64::from(moved), "at most once: {component:?}");
+        // What costs least to move goes.
+        assert_eq!(moved, component.kind == "incr-sync", "{component:?}");
+        if moved {
+            assert!(
+                component.placed_because.contains("components, this one 0"),
+                "{component:?}"
+            );
+        }
+    }
+
+    let committed = other_bank.stop().await.unwrap();
+    second.wait_caught_up(d.cluster.node(2)).await.unwrap();
+    let mut there = d.destination.client().await.unwrap();
+    Bank::judge(&mut there, "other", Some(committed)).await.unwrap();
+    d.assert_equal("other", &Bank::TABLES).await.unwrap();
+    let audit = auditor.stop().await.unwrap();
+    assert!(audit.findings.is_empty() && audit.looks > 0, "{audit:?}");
+    d.settle_bank(bank, 3).await.unwrap();
 }

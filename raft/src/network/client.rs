@@ -1,6 +1,7 @@
 //! openraft's network over [`Peers`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oms_proto::raft as pb;
 use openraft::error::{
@@ -20,6 +21,10 @@ use crate::config::NodeInfo;
 use crate::types::TypeConfig;
 
 type RpcResult<T, E = OpenraftError<u64>> = Result<T, RPCError<u64, NodeInfo, E>>;
+
+/// How long a call without an answer takes at least. Whoever answers at once with the end of the connection, such as a
+/// program that has the address by now, would else be called without a pause.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes a [`PeerNetwork`] per target.
 pub(crate) struct NetworkFactory(pub(crate) Arc<Peers>);
@@ -50,18 +55,22 @@ impl PeerNetwork {
         request: &Q,
         option: &RPCOption,
     ) -> RpcResult<A, E> {
-        self.peers
+        let outcome = self
+            .peers
             .call(self.target, &self.node, method, request, option.hard_ttl())
-            .await
-            .map_err(|error| {
-                match &error {
-                    // openraft waits before it tries an unreachable node again.
-                    CallError::NotSent(_) | CallError::Refused(_) => {
-                        RPCError::Unreachable(Unreachable::new(&error))
-                    }
-                    CallError::Lost(_) => RPCError::Network(NetworkError::new(&error)),
-                }
-            })
+            .await;
+        match outcome {
+            Ok(answer) => Ok(answer),
+            // openraft waits before it tries an unreachable node again.
+            Err(error @ (CallError::NotSent(_) | CallError::Refused(_))) => {
+                Err(RPCError::Unreachable(Unreachable::new(&error)))
+            }
+            // After this it does not, as long as there are entries to send.
+            Err(error @ CallError::Lost(_)) => {
+                tokio::time::sleep(PAUSE).await;
+                Err(RPCError::Network(NetworkError::new(&error)))
+            }
+        }
     }
 }
 
@@ -144,5 +153,53 @@ impl RaftNetwork<TypeConfig> for PeerNetwork {
             vote_granted: reply.granted,
             last_log_id: reply.last.as_ref().map(codec::log_id_from),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::connect::TcpConnect;
+    use super::*;
+    use crate::config::RaftConfig;
+    use openraft::error::RPCError;
+    use tokio::net::TcpListener;
+    use tokio::time::Instant;
+
+    fn node(address: &str) -> NodeInfo {
+        NodeInfo {
+            address: address.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    /// What has the address now ends every connection at once: calls to it are paced.
+    #[tokio::test]
+    async fn who_ends_every_connection_is_not_called_without_a_pause() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let closing = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                drop(connection);
+            }
+        });
+        let config = RaftConfig::new("c", 1, node("127.0.0.1:1"));
+        let peers = Arc::new(Peers::new(config, Arc::new(TcpConnect::default())));
+        let mut network = NetworkFactory(peers).new_client(2, &node(&address)).await;
+        for _ in 0..3 {
+            let request = VoteRequest::new(openraft::Vote::new(1, 1), None);
+            let begun = Instant::now();
+            let answer = network
+                .vote(request, RPCOption::new(Duration::from_secs(60)))
+                .await;
+            match answer.unwrap_err() {
+                RPCError::Network(_) => assert!(begun.elapsed() >= PAUSE),
+                // This it does not repeat at once by itself.
+                RPCError::Unreachable(_) => {}
+                other => panic!("{other}"),
+            }
+        }
+        closing.abort();
     }
 }

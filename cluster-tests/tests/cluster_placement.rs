@@ -229,8 +229,8 @@ fn loads(running: &[Component]) -> BTreeMap<u64, usize> {
     loads
 }
 
-/// Two nodes join one that runs two projects: what can resume goes over, one by one and only after its minimum residence,
-/// until the spread is even; nothing is lost or doubled by that.
+/// Two nodes join one that runs two projects: components go over, one by one and each after its minimum residence, until the
+/// spread is even; nothing is lost or doubled by that.
 #[tokio::test(flavor = "multi_thread")]
 async fn components_spread_after_a_join() {
     // One move may wait for the residence, the next for the pause between two, and the machine may be busy.
@@ -303,8 +303,6 @@ async fn components_spread_after_a_join() {
         let moved = component.node != was.node;
         let moves = component.epoch - was.epoch;
         assert_eq!(moves, u64::from(moved), "at most once: {component:?}");
-        // What costs least to move goes.
-        assert_eq!(moved, component.kind == "incr-sync", "{component:?}");
         if moved {
             assert!(
                 component.placed_because.contains("components, this one 0"),

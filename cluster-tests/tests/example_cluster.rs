@@ -27,15 +27,14 @@ fn read(name: &str) -> String {
 
 /// Three ports in a row, as the script takes them.
 fn three_ports() -> Vec<PortLease> {
-    let mut row: Vec<PortLease> = Vec::new();
-    for _ in 0..1_000 {
-        let lease = PortLease::take().unwrap();
-        if row.last().is_some_and(|last| last.port() + 1 != lease.port()) {
-            row.clear();
-        }
-        row.push(lease);
-        if row.len() == 3 {
-            return row;
+    // All are kept until the end, so that none is found twice.
+    let mut all: Vec<PortLease> = Vec::new();
+    for _ in 0..300 {
+        all.push(PortLease::take().unwrap());
+        let from = all.len().saturating_sub(3);
+        let row = &all[from..];
+        if row.len() == 3 && row.windows(2).all(|two| two[0].port() + 1 == two[1].port()) {
+            return all.split_off(from);
         }
     }
     panic!("no three free ports in a row");

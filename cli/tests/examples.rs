@@ -43,7 +43,7 @@ fn spec_files_are_complete() {
             );
         }
     }
-    assert_eq!(seen, 3);
+    assert_eq!(seen, 4);
 }
 
 /// A new option must appear in the commented file.
@@ -68,15 +68,27 @@ fn the_commented_file_names_every_option() {
     }
 }
 
+#[test]
+fn the_file_for_kafka_names_every_option_of_it() {
+    let text = std::fs::read_to_string(examples().join("mariadb-to-kafka.yaml")).unwrap();
+    for option in fields::<oms_proto::v1::KafkaOptions>() {
+        assert!(text.contains(&format!("{option}:")), "{option} is missing");
+    }
+    let kafka = spec("mariadb-to-kafka.yaml").kafka.unwrap();
+    assert_eq!(kafka.topics[0].key_columns, ["country"]);
+}
+
+/// Names of all fields that a message of a spec can have: what its reader offers when it refuses one.
+fn fields<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+    let refusal = serde_json::from_str::<T>(r#"{"\u0000": 0}"#)
+        .unwrap_err()
+        .to_string();
+    refusal.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+}
+
 /// Names of all fields that a spec can have: what the reader of each message offers when it refuses one.
 fn options() -> Vec<String> {
     use oms_proto::v1::*;
-    fn fields<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
-        let refusal = serde_json::from_str::<T>(r#"{"\u0000": 0}"#)
-            .unwrap_err()
-            .to_string();
-        refusal.split('`').skip(3).step_by(2).map(str::to_owned).collect()
-    }
     [
         fields::<ProjectSpec>(),
         fields::<Steps>(),

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["oms-types"],
     &["oms-core", "oms-proto", "oms-kv", "oms-config", "oms-telemetry"],
     &["oms-changelog", "oms-schema", "oms-meta", "oms-codec"],
-    &["oms-apply", "oms-verify"],
+    &["oms-apply", "oms-verify", "oms-publish"],
     &["oms-mysql", "oms-kafka", "oms-raft"],
     &["oms-oceanbase", "oms-actors"],
     &["oms-node"],

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mysql_async::prelude::Queryable as _;
 use oms_core::{Failure, Sink, Source, codes};
+use oms_kafka::{KafkaSettings, KafkaSink, Mechanism, Sasl, Tls};
 use oms_meta::MetaState;
 use oms_mysql::{
     MysqlSource,
@@ -11,7 +12,7 @@ use oms_mysql::{
     connection::{Endpoint, Flavor, Secret, ServerInfo, Side, TlsMode, connect, failure},
 };
 use oms_proto::v1::{
-    Connection, DataSource, DataSourceKind, PartialRows, ServerFacts, TlsMode as TlsModeName,
+    Connection, DataSource, DataSourceKind, PartialRows, SaslMechanism, ServerFacts, TlsMode as TlsModeName,
 };
 
 use crate::secrets::Vault;
@@ -39,6 +40,11 @@ pub(crate) fn endpoint(connection: &Connection, password: Secret) -> Result<Endp
             DataSourceKind::NAMES.join(", ")
         )));
     }
+    if connection.kind() == DataSourceKind::Kafka {
+        check_kafka(connection)?;
+    } else if connection.sasl() != SaslMechanism::Unspecified {
+        return Err(invalid("a SASL mechanism belongs to kafka only".to_owned()));
+    }
     Ok(Endpoint {
         host: connection.host.trim().to_owned(),
         port,
@@ -52,6 +58,70 @@ pub(crate) fn endpoint(connection: &Connection, password: Secret) -> Result<Endp
         },
         tls_ca_pem: connection.tls_ca_pem.clone(),
     })
+}
+
+/// What only a Kafka cluster's connection can have wrong.
+fn check_kafka(connection: &Connection) -> Result<(), Failure> {
+    let invalid = |words: String| Err(Failure::new(codes::api::INVALID_ARGUMENT, words));
+    for broker in connection.host.split(',') {
+        let (host, port) = broker.rsplit_once(':').unwrap_or((broker, "1"));
+        let known = port.parse::<u16>().is_ok_and(|p| p != 0);
+        if host.trim().is_empty() || host.contains(char::is_whitespace) || !known {
+            return invalid(format!("{broker:?} is not `host` or `host:port` of a broker"));
+        }
+    }
+    if connection.tls() == TlsModeName::Prefer {
+        return invalid(
+            "tls: brokers have ports with and without encryption; say disable, require or verify".to_owned(),
+        );
+    }
+    if connection.user.is_empty() && connection.sasl() != SaslMechanism::Unspecified {
+        return invalid("sasl: a mechanism needs a user".to_owned());
+    }
+    if !connection.database.is_empty() {
+        return invalid("database: kafka has none".to_owned());
+    }
+    Ok(())
+}
+
+/// How long a Kafka transaction may take before its brokers give it up: one that does not fit into memory is sent in one.
+const KAFKA_TRANSACTION_MS: u32 = 600_000;
+
+/// The settings of a Kafka cluster's connection.
+fn kafka_settings(connection: &Connection, password: &Secret) -> KafkaSettings {
+    let brokers: Vec<String> = connection
+        .host
+        .split(',')
+        .map(str::trim)
+        .map(|broker| match broker.rsplit_once(':') {
+            Some(_) => broker.to_owned(),
+            None => format!("{broker}:{}", connection.port),
+        })
+        .collect();
+    let mut settings = KafkaSettings::new(brokers.join(","));
+    settings.transaction_timeout_ms = KAFKA_TRANSACTION_MS;
+    settings.tls = match connection.tls() {
+        TlsModeName::Unspecified | TlsModeName::Disable | TlsModeName::Prefer => None,
+        TlsModeName::Require => Some(Tls {
+            unchecked: true,
+            any_host: true,
+            ca_pem: None,
+        }),
+        TlsModeName::Verify => Some(Tls {
+            ca_pem: (!connection.tls_ca_pem.is_empty()).then(|| connection.tls_ca_pem.clone()),
+            ..Tls::default()
+        }),
+    };
+    settings.sasl = (!connection.user.is_empty()).then(|| Sasl {
+        mechanism: match connection.sasl() {
+            SaslMechanism::Plain => Mechanism::Plain,
+            SaslMechanism::ScramSha256 => Mechanism::ScramSha256,
+            SaslMechanism::ScramSha512 | SaslMechanism::Unspecified => Mechanism::ScramSha512,
+        },
+        user: connection.user.clone(),
+        password: password.expose().to_owned(),
+    });
+    settings
 }
 
 impl Connector {
@@ -107,6 +177,20 @@ impl Connector {
         }
     }
 
+    /// The cluster, where it is Kafka.
+    pub(crate) fn kafka(&self) -> Result<KafkaSink, Failure> {
+        match (&self.data_source.connection, self.kind()) {
+            (Some(connection), DataSourceKind::Kafka) => Ok(KafkaSink::new(kafka_settings(
+                connection,
+                &self.endpoint.password,
+            ))),
+            (_, other) => Err(Failure::new(
+                codes::api::INVALID_ARGUMENT,
+                format!("{:?} is {}, not kafka", self.data_source.name, other.name()),
+            )),
+        }
+    }
+
     /// Writes to it.
     pub(crate) fn sink(&self) -> Result<Arc<dyn Sink>, Failure> {
         match self.kind() {
@@ -116,6 +200,13 @@ impl Connector {
             DataSourceKind::Mysql | DataSourceKind::Mariadb => {
                 Ok(Arc::new(oms_mysql::sink::MysqlSink::new(self.endpoint.clone())))
             }
+            DataSourceKind::Kafka => Err(Failure::new(
+                codes::api::INVALID_ARGUMENT,
+                format!(
+                    "{:?} is kafka, which holds messages and no rows",
+                    self.data_source.name
+                ),
+            )),
             DataSourceKind::Unspecified => Err(Failure::new(
                 codes::api::INVALID_ARGUMENT,
                 "the data source has no kind",
@@ -124,15 +215,32 @@ impl Connector {
     }
 }
 
+/// Connects, and says what is there.
+///
+/// # Errors
+/// As [`test`]; those of Kafka.
+pub(crate) async fn try_connection(
+    connection: &Connection,
+    password: Secret,
+) -> Result<ServerFacts, Failure> {
+    let endpoint = endpoint(connection, password)?;
+    if connection.kind() != DataSourceKind::Kafka {
+        return test(&endpoint, connection.kind(), Side::Source).await;
+    }
+    let cluster = KafkaSink::new(kafka_settings(connection, &endpoint.password));
+    let facts = cluster.look().await?;
+    Ok(ServerFacts {
+        version: format!("{} brokers", facts.brokers),
+        flavor: "Kafka".to_owned(),
+        ..ServerFacts::default()
+    })
+}
+
 /// Connects, and asks the server what it is.
 ///
 /// # Errors
 /// Those of connecting; `OMS-API-0001` when the server is of another kind than declared.
-pub(crate) async fn test(
-    endpoint: &Endpoint,
-    kind: DataSourceKind,
-    side: Side,
-) -> Result<ServerFacts, Failure> {
+async fn test(endpoint: &Endpoint, kind: DataSourceKind, side: Side) -> Result<ServerFacts, Failure> {
     let mut conn = connect(endpoint, side).await?;
     let info = ServerInfo::probe(&mut conn, side).await?;
     let is = match info.flavor {

@@ -5,6 +5,7 @@ mod new_tables;
 mod pattern;
 mod resolve;
 mod rule;
+mod topics;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,10 @@ pub(crate) use choice::{check_against, choices};
 pub(crate) use new_tables::NewTables;
 pub(crate) use resolve::{Resolved, databases, resolve};
 use rule::Rule;
+pub(crate) use topics::{USUAL_PARTITIONS, partition_rule, published, settings as message_settings};
+
+/// Most workers of full import to a queue: each is a producer.
+pub(crate) const MOST_PUBLISHING_WORKERS: u32 = 4;
 
 /// Checks a spec as far as that needs no database. All problems are reported at once.
 pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
@@ -123,6 +128,9 @@ pub(crate) fn check_spec(spec: &ProjectSpec) -> Result<(), Failure> {
         }
     }
     choice::check_choices(spec, &mut problems);
+    if let Some(options) = &spec.kafka {
+        topics::check_kafka(spec, options, &mut problems);
+    }
     let skipped = spec.precheck.iter().flat_map(|p| &p.skip);
     for key in skipped.filter(|k| !KEYS.iter().any(|known| known.eq_ignore_ascii_case(k))) {
         problems.push(format!(

@@ -194,6 +194,7 @@ fn main() {
                 mode: ApplyMode::Strict,
                 before: c.before.clone(),
                 after: c.after.clone(),
+                origin: None,
             })
             .collect();
         let keys = extractor.extract(&ops).unwrap();

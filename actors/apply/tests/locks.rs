@@ -55,6 +55,7 @@ fn op(table: u32, before: Option<&[Value<'_>]>, after: Option<&[Value<'_>]>) -> 
         mode: ApplyMode::Strict,
         before: before.map(values),
         after: after.map(values),
+        origin: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{ApplyCheckpoint, ClaimNumber, ClaimToken, Failure, LaneId, LaneState};
+use crate::{ApplyCheckpoint, ClaimNumber, ClaimToken, ComponentId, Failure, LaneId, LaneState};
 
 /// A queue that messages are written to. Cheap to share.
 ///
@@ -27,6 +27,16 @@ pub trait MessageSink: Send + Sync + std::fmt::Debug {
     /// `OMS-APPLY-0004` when a higher epoch has claimed already. Such an attempt may void what that owner has under
     /// way, but it writes nothing and can never commit.
     async fn claim(&self, token: ClaimToken, lanes: u32) -> Result<Arc<dyn MessageClaim>, Failure>;
+
+    /// What was written for a component, without claiming: as far as it is committed now. The owner may commit more
+    /// at any moment. `None`: nothing ever.
+    async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure>;
+
+    /// Removes what the queue keeps for a component, but no message. Idempotent.
+    async fn forget(&self, component: &ComponentId) -> Result<(), Failure>;
+
+    /// In words for the user: what [`MessageSink::forget`] would remove, and where it is.
+    fn keeps(&self, component: &ComponentId) -> String;
 }
 
 /// How a topic is created.
@@ -50,6 +60,9 @@ pub trait MessageClaim: Send + Sync + std::fmt::Debug {
 
     /// What was written, as of this claim. `None`: nothing ever.
     fn checkpoint(&self) -> Option<ApplyCheckpoint>;
+
+    /// The component's notes as of this claim, by name.
+    fn notes(&self) -> &BTreeMap<String, Bytes>;
 
     /// The producer of a lane. At most one per lane at a time: a second is refused while the first lives.
     fn producer(&self, lane: LaneId) -> Result<Box<dyn MessageProducer>, Failure>;
@@ -88,6 +101,13 @@ pub trait MessageProducer: Send {
     /// # Errors
     /// `OMS-APPLY-0004` when this claim is no longer the latest.
     async fn commit(&mut self, state: &LaneState) -> Result<(), Failure>;
+
+    /// Writes notes of the component and commits: messages and notes are there together, or neither. A note replaces the
+    /// one of the same name; `None` removes it.
+    ///
+    /// # Errors
+    /// As [`MessageProducer::commit`].
+    async fn commit_notes(&mut self, notes: &[(String, Option<Bytes>)]) -> Result<(), Failure>;
 
     /// Gives the transaction up.
     async fn rollback(&mut self) -> Result<(), Failure>;

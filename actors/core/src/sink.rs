@@ -183,6 +183,22 @@ pub struct RowOp {
     pub before: Option<Row>,
     /// The row after: of inserts and updates.
     pub after: Option<Row>,
+    /// The transaction it is of, for destinations that tell it. `None` where nobody asked.
+    pub origin: Option<Arc<Origin>>,
+}
+
+/// The source's transaction that a change is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its number in the component.
+    pub number: u64,
+    /// The source's name of it.
+    pub id: Option<String>,
+    /// When the source committed it, in microseconds since the epoch. `None` of one that is written before its end is
+    /// known, because it does not fit into memory.
+    pub source_time_us: Option<i64>,
+    /// The position in front of it.
+    pub behind: Position,
 }
 
 /// Writes the transactions of one lane.

@@ -26,6 +26,9 @@ use crate::{Behavior, Completion, Context, Facts};
 const TICK: Duration = Duration::from_millis(200);
 /// How often the metadata is told what is applied, for a Store that must begin anew.
 const NOTE_APPLIED: Duration = Duration::from_secs(5);
+/// Changes and their bytes that become messages of one transaction: ending one costs a queue as much as many messages.
+const PUBLISHED_ROWS: usize = 20_000;
+const PUBLISHED_BYTES: usize = 16 << 20;
 /// Between two looks at the end of the source's log while settling.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -60,6 +63,8 @@ pub struct IncrSyncSettings {
     pub always_safe: Vec<TableName>,
     /// Bring what has begun to an end, say where that is, and apply nothing more.
     pub settle: Option<Settle>,
+    /// Changes become messages: they tell their transactions, and more of them are committed together.
+    pub publishes: bool,
 }
 
 /// How incremental synchronization comes to rest at a position that is exact: everything before it is at the
@@ -398,6 +403,16 @@ impl Behavior for IncrSync {
             climb,
             commit_order: settings.commit_order,
             ..SyncConfig::default()
+        };
+        let config = if settings.publishes {
+            SyncConfig {
+                origins: true,
+                batch_rows: PUBLISHED_ROWS,
+                batch_bytes: PUBLISHED_BYTES,
+                ..config
+            }
+        } else {
+            config
         };
         let follower = match &self.follow {
             Some(follow) => Some(self.follower(context, follow).await?),

@@ -343,6 +343,7 @@ impl Node {
             commit_order: Default::default(),
             caught_up: Duration::from_secs(10),
             settle: None,
+            publishes: false,
         };
         let (source, sink) = (Arc::new(source.clone()), Arc::new(sink.clone()));
         let sync = IncrSync::new(source, sink, self.shelf.clone(), settings);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use oms_proto::v1::{
     Connection, CopyDataSourceRequest, CreateDataSourceRequest, DataSource, DataSourceKind,
-    DeleteDataSourceRequest, GetDataSourceRequest, ListDataSourcesRequest, ServerFacts,
+    DeleteDataSourceRequest, GetDataSourceRequest, ListDataSourcesRequest, SaslMechanism, ServerFacts,
     TestDataSourceRequest, TlsMode, UpdateDataSourceRequest,
 };
 
@@ -70,6 +70,9 @@ pub(crate) enum DatasourceCommand {
         port: Option<u16>,
         #[arg(long)]
         user: Option<String>,
+        /// How kafka is told the password
+        #[arg(long, value_parser = sasl_parser())]
+        sasl: Option<SaslMechanism>,
         /// Encryption of connections
         #[arg(long, value_parser = tls_parser())]
         tls: Option<TlsMode>,
@@ -124,15 +127,18 @@ pub(crate) struct OptionalConnectionArgs {
 
 #[derive(Args, Debug)]
 struct ConnectionRest {
-    /// Port [default: 3306, for oceanbase 2881]
+    /// Port [default: 3306, for oceanbase 2881, for kafka that of brokers without one: 9092]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// Account; for OceanBase with tenant and cluster: user@tenant#cluster
-    #[arg(long, default_value = "root")]
-    user: String,
-    /// Encryption of connections
-    #[arg(long, value_parser = tls_parser(), default_value = "prefer")]
-    tls: TlsMode,
+    /// Account; for OceanBase with tenant and cluster: user@tenant#cluster [default: root, for kafka nobody]
+    #[arg(long)]
+    user: Option<String>,
+    /// How kafka is told the password [default with a user: scram_sha_512]
+    #[arg(long, value_parser = sasl_parser())]
+    sasl: Option<SaslMechanism>,
+    /// Encryption of connections [default: prefer, for kafka disable]
+    #[arg(long, value_parser = tls_parser())]
+    tls: Option<TlsMode>,
     /// File of PEM certificates that sign the server's [default: the usual roots]
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -143,17 +149,22 @@ struct ConnectionRest {
 
 impl ConnectionRest {
     fn connection(self, kind: DataSourceKind, host: String) -> Result<Connection, CliError> {
-        let usual = if kind == DataSourceKind::Oceanbase {
-            2881
-        } else {
-            3306
+        let kafka = kind == DataSourceKind::Kafka;
+        let (usual, user, tls) = match kind {
+            DataSourceKind::Oceanbase => (2881, "root", TlsMode::Prefer),
+            DataSourceKind::Kafka => (9092, "", TlsMode::Disable),
+            _ => (3306, "root", TlsMode::Prefer),
         };
+        if !kafka && self.sasl.is_some() {
+            return Err(CliError::Usage("--sasl belongs to kafka only".to_owned()));
+        }
         Ok(Connection {
             kind: kind as i32,
             host,
             port: u32::from(self.port.unwrap_or(usual)),
-            user: self.user,
-            tls: self.tls as i32,
+            user: self.user.unwrap_or_else(|| user.to_owned()),
+            tls: self.tls.unwrap_or(tls) as i32,
+            sasl: self.sasl.unwrap_or_default() as i32,
             tls_ca_pem: self.tls_ca.map(certificates).transpose()?.unwrap_or_default(),
             database: self.database.unwrap_or_default(),
         })
@@ -163,6 +174,23 @@ impl ConnectionRest {
 fn kind_parser() -> impl clap::builder::TypedValueParser<Value = DataSourceKind> {
     PossibleValuesParser::new(DataSourceKind::NAMES)
         .map(|name| DataSourceKind::from_name(&name).unwrap_or_default())
+}
+
+fn sasl_parser() -> impl clap::builder::TypedValueParser<Value = SaslMechanism> {
+    PossibleValuesParser::new(SaslMechanism::NAMES)
+        .map(|name| SaslMechanism::from_name(&name).unwrap_or_default())
+}
+
+/// The password of an account, of which a Kafka cluster may have none.
+async fn password_of(
+    connection: &Connection,
+    password: &PasswordArgs,
+    context: &Context,
+) -> Result<String, CliError> {
+    if connection.kind() == DataSourceKind::Kafka && connection.user.is_empty() {
+        return Ok(password.explicit(context).await?.unwrap_or_default());
+    }
+    password.required(context).await
 }
 
 fn tls_parser() -> impl clap::builder::TypedValueParser<Value = TlsMode> {
@@ -196,7 +224,7 @@ pub(crate) async fn run(command: DatasourceCommand, context: &Context) -> Result
             region,
         } => {
             let connection = connection.rest.connection(connection.kind, connection.host)?;
-            let password = password.required(context).await?;
+            let password = password_of(&connection, &password, context).await?;
             let request = CreateDataSourceRequest {
                 name,
                 connection: Some(connection),
@@ -226,8 +254,9 @@ pub(crate) async fn run(command: DatasourceCommand, context: &Context) -> Result
                 ..Default::default()
             };
             if let (Some(kind), Some(host)) = (connection.kind, connection.host) {
-                request.connection = Some(connection.rest.connection(kind, host)?);
-                request.password = password.required(context).await?;
+                let connection = connection.rest.connection(kind, host)?;
+                request.password = password_of(&connection, &password, context).await?;
+                request.connection = Some(connection);
             }
             let mut client = context.data_sources().await?;
             let tested = client
@@ -295,6 +324,7 @@ pub(crate) async fn run(command: DatasourceCommand, context: &Context) -> Result
             host,
             port,
             user,
+            sasl,
             tls,
             tls_ca,
             password,
@@ -309,6 +339,7 @@ pub(crate) async fn run(command: DatasourceCommand, context: &Context) -> Result
                 password: password.explicit(context).await?,
                 remarks,
                 tls: tls.map(|mode| mode as i32),
+                sasl: sasl.map(|mechanism| mechanism as i32),
                 tls_ca_pem: tls_ca.map(certificates).transpose()?,
             };
             let unchanged = UpdateDataSourceRequest {
@@ -363,7 +394,10 @@ pub(crate) async fn run(command: DatasourceCommand, context: &Context) -> Result
 fn facts_text(facts: Option<&ServerFacts>) -> String {
     facts.map_or_else(
         || "no facts".to_owned(),
-        |f| format!("{} {}, time zone {}", f.flavor, f.version, f.time_zone),
+        |f| match f.time_zone.as_str() {
+            "" => format!("{} {}", f.flavor, f.version),
+            zone => format!("{} {}, time zone {zone}", f.flavor, f.version),
+        },
     )
 }
 
@@ -376,6 +410,9 @@ fn properties(d: &DataSource) -> Table {
     table.property("Kind", c.kind().name());
     table.property("Address", format!("{}:{}", c.host, c.port));
     table.property("User", &c.user);
+    if c.kind() == DataSourceKind::Kafka && !c.user.is_empty() {
+        table.property("SASL", c.sasl().name());
+    }
     table.property("TLS", c.tls().name());
     table.property("TLS roots", if c.tls_ca_pem.is_empty() { "" } else { "own" });
     table.property("Database", &c.database);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use oms_core::{Failure, codes};
 use oms_meta::{MetaCommand, MetaState};
-use oms_mysql::connection::{Secret, Side};
+use oms_mysql::connection::Secret;
 use oms_proto::{
     meta::{CreateDataSource, DataSourceRecord, DeleteDataSource, UpdateDataSource},
     v1::{
@@ -18,7 +18,7 @@ use oms_types::DataSourceId;
 use tonic::{Request, Response, Status};
 
 use super::{Backend, status};
-use crate::connectors::{Connector, endpoint, test};
+use crate::connectors::{Connector, try_connection};
 
 /// The data-source service.
 pub(crate) struct DataSources(pub(crate) Backend);
@@ -51,12 +51,7 @@ impl DataSources {
                 "remarks have at most 128 characters",
             ));
         }
-        let facts = test(
-            &endpoint(&connection, password.clone())?,
-            connection.kind(),
-            Side::Source,
-        )
-        .await?;
+        let facts = try_connection(&connection, password.clone()).await?;
         let id = new_id()?;
         let public = DataSource {
             id: id.to_string(),
@@ -104,14 +99,10 @@ impl DataSources {
         if let Some(tls) = request.tls {
             connection.tls = tls;
         }
-        data_source.facts = Some(
-            test(
-                &endpoint(&connection, password.clone())?,
-                connection.kind(),
-                Side::Source,
-            )
-            .await?,
-        );
+        if let Some(sasl) = request.sasl {
+            connection.sasl = sasl;
+        }
+        data_source.facts = Some(try_connection(&connection, password.clone()).await?);
         data_source.connection = Some(connection);
         let sealed_password = self.0.vault.seal(&data_source.id, &password)?;
         let id = data_source.id.clone();
@@ -167,15 +158,16 @@ impl DataSourceService for DataSources {
         let r = request.into_inner();
         let began = Instant::now();
         let work = async {
-            let (endpoint, kind) = match r.connection {
-                Some(connection) => (endpoint(&connection, Secret::new(r.password))?, connection.kind()),
+            let (connection, password) = match r.connection {
+                Some(connection) => (connection, Secret::new(r.password)),
                 None => {
                     let state = self.0.metadata.latest().await?;
                     let connector = Connector::of(&state, &self.0.vault, &r.name)?;
-                    (connector.endpoint.clone(), connector.kind())
+                    let connection = connector.data_source.connection.unwrap_or_default();
+                    (connection, connector.endpoint.password)
                 }
             };
-            test(&endpoint, kind, Side::Source).await
+            try_connection(&connection, password).await
         };
         let facts = work.await.map_err(status)?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -3,6 +3,7 @@
 mod charsets;
 mod definitions;
 mod precheck;
+mod publishing;
 mod schema;
 mod traits;
 
@@ -13,7 +14,7 @@ use oms_actors::{
     IncrSyncSettings, Lanes, Live, Mapping, Settle, Shelf, Store, StoreSettings,
 };
 use oms_apply::{ImportTuning, LeftOut, MergedSource, MergedTables, ShapedSource, TextDecoder, Workers};
-use oms_core::{ComponentId, ComponentKind, Failure, Position, Source, TableName, codes};
+use oms_core::{ComponentId, ComponentKind, Failure, Position, Sink, Source, TableName, codes};
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
@@ -27,7 +28,11 @@ pub(crate) use precheck::precheck_items;
 pub(crate) use schema::{SchemaPlanning, shown, summary};
 
 use crate::{
-    connectors::Connector, leftovers::log_folder, metadata::Metadata, secrets::Vault, selection::choices,
+    connectors::Connector,
+    leftovers::log_folder,
+    metadata::Metadata,
+    secrets::Vault,
+    selection::{MOST_PUBLISHING_WORKERS, choices},
 };
 
 /// Most workers that full import starts by itself.
@@ -48,6 +53,16 @@ fn import_tuning(full: &FullOptions) -> ImportTuning {
         rows_per_second: limit(full.max_rows_per_second),
         bytes_per_second: limit(full.max_bytes_per_second),
     }
+}
+
+/// The same with no more workers than a claim on a queue has lanes for them.
+fn bounded(tuning: ImportTuning) -> ImportTuning {
+    let most = usize::try_from(MOST_PUBLISHING_WORKERS).unwrap_or(1);
+    let workers = match tuning.workers {
+        Workers::Fixed(n) => Workers::Fixed(n.min(most)),
+        Workers::Auto(n) => Workers::Auto(n.min(most)),
+    };
+    ImportTuning { workers, ..tuning }
 }
 
 /// Most lanes of incremental synchronization that are opened without being asked for.
@@ -98,6 +113,14 @@ impl Behaviors {
                 spec,
                 selection: project.selection.clone(),
             }),
+            ComponentKind::SchemaMigration if spec.kafka.is_some() => {
+                let options = spec.kafka.unwrap_or_default();
+                Arc::new(publishing::TopicCreation::new(
+                    &destination,
+                    options,
+                    mappings(project),
+                )?)
+            }
             ComponentKind::SchemaMigration => Arc::new(schema::SchemaMigration {
                 metadata: self.metadata.clone(),
                 planning: schema::SchemaPlanning {
@@ -116,6 +139,24 @@ impl Behaviors {
                 self.verification(id, &source, &destination, project, &spec)?
             }
         })
+    }
+
+    /// What full import and incremental synchronization write to.
+    fn sink(
+        &self,
+        destination: &Connector,
+        source: &Arc<dyn Source>,
+        project: &ProjectRecord,
+        spec: &ProjectSpec,
+    ) -> Result<Arc<dyn Sink>, Failure> {
+        let Some(options) = &spec.kafka else {
+            return destination.sink();
+        };
+        let metadata = self.metadata.clone();
+        let clock = Arc::new(move || metadata.now_ms());
+        let tables = mappings(project);
+        let sink = publishing::topic_sink(destination, source.clone(), options, tables, clock)?;
+        Ok(Arc::new(sink))
     }
 
     fn store(
@@ -161,11 +202,13 @@ impl Behaviors {
             Concurrency::Fast | Concurrency::Custom | Concurrency::Auto | Concurrency::Unspecified => 10_000,
         };
         let (metadata, project_id) = (self.metadata.clone(), id.project().to_string());
+        let publishes = spec.kafka.is_some();
         let tuning = Live::new(move || {
             let state = metadata.state().ok();
             let record = state.as_ref().and_then(|s| s.project(&project_id));
             let spec = record.and_then(|r| r.public.as_ref()?.spec.as_ref());
-            import_tuning(&spec.map_or(full, |s| s.full.unwrap_or_default()))
+            let tuning = import_tuning(&spec.map_or(full, |s| s.full.unwrap_or_default()));
+            if publishes { bounded(tuning) } else { tuning }
         });
         let or = |value: u64, default: u64| if value == 0 { default } else { value };
         let settings = FullImportSettings {
@@ -179,7 +222,8 @@ impl Behaviors {
         };
         let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
         let (source, left_out) = chosen(source, project);
-        let import = FullImport::new(source, destination.sink()?, settings);
+        let sink = self.sink(destination, &source, project, spec)?;
+        let import = FullImport::new(source, sink, settings);
         Ok(Arc::new(import.leaving_out(left_out)))
     }
 
@@ -224,7 +268,13 @@ impl Behaviors {
             start,
             safe_until: position(Some(&import.safe_until))?,
             snapshots,
-            lanes: lanes(&incremental),
+            lanes: if spec.kafka.is_some() {
+                // One lane keeps the source's order in every topic, whatever messages are keyed by.
+                Lanes::Fixed(1)
+            } else {
+                lanes(&incremental)
+            },
+            publishes: spec.kafka.is_some(),
             commit_order: match incremental.commit_order() {
                 CommitOrder::Strict => oms_apply::CommitOrder::Strict,
                 CommitOrder::Relaxed | CommitOrder::Unspecified => oms_apply::CommitOrder::Relaxed,
@@ -244,8 +294,8 @@ impl Behaviors {
         };
         let log = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
         let (log, left_out) = chosen(log, project);
-        let sync = IncrSync::new(log.clone(), destination.sink()?, self.shelf.clone(), settings)
-            .leaving_out(left_out);
+        let sink = self.sink(destination, &log, project, spec)?;
+        let sync = IncrSync::new(log.clone(), sink, self.shelf.clone(), settings).leaving_out(left_out);
         Ok(Arc::new(match incremental.ddl() {
             // Such a project chooses neither rows nor columns.
             DdlSynchronization::Follow => {

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use oms_actors::{Behavior, Completion, Context};
+use oms_actors::{Behavior, Completion, Context, Mapping};
 use oms_apply::{MergedSource, MergedTables, Shape, ShapedSource};
 use oms_core::{
     Failure, PrecheckItem, PrecheckSide, PrecheckStatus, Source as _, TableName, TableSchema, codes,
 };
 use oms_meta::{MetaCommand, steps_of};
-use oms_mysql::precheck::{PrecheckPlan, Seen, Steps, run};
+use oms_mysql::precheck::{PrecheckPlan, Seen, Steps, run, run_source};
 use oms_proto::{
     meta::{SelectedObject, SetPrecheckItems},
-    v1::{self, DdlSynchronization, PartialRows, ProjectSpec, StepKind},
+    v1::{self, DdlSynchronization, KafkaOptions, PartialRows, ProjectSpec, StepKind},
 };
 
-use super::schema::{self, SchemaPlanning};
+use super::{
+    publishing,
+    schema::{self, SchemaPlanning},
+};
 use crate::{connectors::Connector, metadata::Metadata, selection::choices};
 
 /// The database that the sinks keep at destinations.
@@ -69,14 +72,17 @@ pub(crate) async fn precheck_items(
             }
         }
     }
-    let mut items = run(&source.endpoint, &destination.endpoint, &plan).await;
+    let mut items = match &spec.kafka {
+        Some(options) => to_kafka(options, source, destination, &plan).await,
+        None => run(&source.endpoint, &destination.endpoint, &plan).await,
+    };
     let connected = !items
         .iter()
         .any(|i| i.key == "RDB_CONNECT" && i.status == PrecheckStatus::Failed);
     if spec.merge_tables && connected {
         items.push(merged_tables(spec, source, selection, &plan.tables).await);
     }
-    if plan.steps.schema && connected {
+    if plan.steps.schema && connected && spec.kafka.is_none() {
         let planning = SchemaPlanning {
             source: source.clone(),
             destination: destination.clone(),
@@ -102,6 +108,31 @@ pub(crate) async fn precheck_items(
         .map(|p| p.skip.as_slice())
         .unwrap_or_default();
     items.iter().map(|item| shown(item, skipped)).collect()
+}
+
+/// Both ends of a project to Kafka.
+async fn to_kafka(
+    options: &KafkaOptions,
+    source: &Connector,
+    destination: &Connector,
+    plan: &PrecheckPlan,
+) -> Vec<PrecheckItem> {
+    let mut items = run_source(&source.endpoint, plan).await;
+    let reads = match source.source(0, PartialRows::Refuse) {
+        Ok(reads) => reads,
+        Err(_) => return items,
+    };
+    let mappings = plan
+        .tables
+        .iter()
+        .map(|(s, d)| Mapping {
+            source: s.clone(),
+            destination: d.clone(),
+        })
+        .collect();
+    let seen = &plan.seen;
+    items.extend(publishing::items(options, &*reads, seen, destination, mappings, plan.steps.schema).await);
+    items
 }
 
 /// Tables with the columns that the spec chooses of them.
@@ -215,7 +246,7 @@ async fn conversions(planning: &SchemaPlanning) -> PrecheckItem {
 }
 
 /// The first names, and how many more there are.
-fn listed(names: &[String]) -> String {
+pub(super) fn listed(names: &[String]) -> String {
     const LISTED: usize = 10;
     let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
     match names.len().saturating_sub(LISTED) {

@@ -1,8 +1,8 @@
 //! Commands of the replicated log.
 
 use oms_proto::{
-    meta::{Command, CreateProject, UpsertObjects, command::Body},
-    v1::{DdlSynchronization, ObjectKind, ProjectSpec, TableSelection},
+    meta::{Command, CreateProject, DataSourceRecord, UpsertObjects, command::Body},
+    v1::{DataSourceKind, DdlSynchronization, ObjectKind, ProjectSpec, TableSelection},
 };
 use prost::Message as _;
 
@@ -17,6 +17,7 @@ pub type MetaCommand = Body;
 /// 3: preferred regions of the leader, and standing for election when the leader asks; projects that are tuned;
 /// commit order and presets of incremental synchronization. 4: objects that are added and removed, options that are set,
 /// templates; following statements that define tables; filters of rows, choice and mapping of columns, choice of changes;
+/// projects to Kafka and data sources of that kind;
 /// what a conversion loses may stop a project, constraints may wait for the switchover, and objects are recorded with
 /// their conversions and times.
 pub const FEATURE_LEVEL: u32 = 4;
@@ -83,6 +84,21 @@ fn decides_losses_or_moments(create: &CreateProject) -> bool {
     options.is_some_and(|o| o.lossy != 0 || o.foreign_keys != 0 || o.checks != 0)
 }
 
+/// Whether the destination is a Kafka cluster, which an older node does not know.
+fn publishes(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    let spec = project.and_then(|p| p.spec.as_ref());
+    spec.is_some_and(|s| s.kafka.is_some())
+}
+
+/// Whether a data source is a Kafka cluster.
+fn is_kafka(record: Option<&DataSourceRecord>) -> bool {
+    let connection = record
+        .and_then(|r| r.public.as_ref())
+        .and_then(|p| p.connection.as_ref());
+    connection.is_some_and(|c| c.kind() == DataSourceKind::Kafka)
+}
+
 /// Whether an older node would forget a part of what is recorded.
 fn records_conversions(c: &UpsertObjects) -> bool {
     c.objects.iter().any(|o| {
@@ -108,6 +124,9 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         {
             4
         }
+        Body::CreateProject(c) if publishes(c) => 4,
+        Body::CreateDataSource(c) if is_kafka(c.record.as_ref()) => 4,
+        Body::UpdateDataSource(c) if is_kafka(c.record.as_ref()) => 4,
         Body::UpsertObjects(c) if records_conversions(c) => 4,
         Body::CreateProject(c) if orders_or_presets_lanes(c) => 3,
         Body::CreateDataSource(_)

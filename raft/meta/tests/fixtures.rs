@@ -53,6 +53,7 @@ fn data_source() -> DataSourceRecord {
                 tls: v1::TlsMode::Verify as i32,
                 tls_ca_pem: "pem".into(),
                 database: "shop".into(),
+                ..Default::default()
             }),
             remarks: "r".into(),
             region: "east".into(),
@@ -670,6 +671,45 @@ fn a_project_that_chooses_rows_needs_level_4_and_reads_as_it_was_written() {
     assert_eq!(read.encode_to_vec(), bytes);
 }
 
+/// A Kafka cluster.
+fn kafka() -> DataSourceRecord {
+    let mut record = data_source();
+    if let Some(connection) = record.public.as_mut().and_then(|p| p.connection.as_mut()) {
+        connection.kind = v1::DataSourceKind::Kafka as i32;
+        connection.sasl = v1::SaslMechanism::ScramSha256 as i32;
+    }
+    record
+}
+
+/// A project to Kafka.
+fn to_kafka() -> command::Body {
+    let mut record = project();
+    if let Some(spec) = record.public.as_mut().and_then(|p| p.spec.as_mut()) {
+        spec.kafka = Some(v1::KafkaOptions {
+            format: v1::MessageFormat::DataworksV2 as i32,
+            topic: "all".into(),
+            topics: vec![v1::TopicRule {
+                tables: "shop.o*".into(),
+                topic: "o.${table}".into(),
+                key_columns: vec!["id".into()],
+            }],
+            partition: v1::MessagePartition::One as i32,
+            partition_number: 2,
+            split_key_change: true,
+            existing_topics_only: true,
+            partitions: 5,
+            replication: 3,
+            topic_config: vec![v1::TopicSetting {
+                name: "retention.ms".into(),
+                value: "1000".into(),
+            }],
+            business: "b".into(),
+            debezium_schema: v1::DebeziumSchema::Connect as i32,
+        });
+    }
+    command::Body::CreateProject(CreateProject { record: Some(record) })
+}
+
 #[test]
 fn a_project_that_merges_tables_needs_level_4_and_reads_as_it_was_written() {
     let mut record = project();
@@ -728,6 +768,14 @@ fn later_shapes_read_as_they_were_written() {
                     }),
                     ..Default::default()
                 }),
+            }),
+        ),
+        ("create_project_kafka", 4, to_kafka()),
+        (
+            "create_data_source_kafka",
+            4,
+            command::Body::CreateDataSource(CreateDataSource {
+                record: Some(kafka()),
             }),
         ),
     ];

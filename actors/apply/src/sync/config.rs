@@ -77,6 +77,8 @@ pub struct SyncConfig {
     pub mark_interval: Duration,
     /// How long to wait for a commit that is under way when the run ends early.
     pub stop_grace: Duration,
+    /// Tell the destination of which transaction each change is ([`oms_core::RowOp::origin`]).
+    pub origins: bool,
 }
 
 impl Default for SyncConfig {
@@ -97,6 +99,7 @@ impl Default for SyncConfig {
             window: 4_096,
             mark_interval: Duration::from_secs(1),
             stop_grace: Duration::from_secs(10),
+            origins: false,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! From events to transactions.
 
-use std::{collections::VecDeque, pin::Pin};
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
-use oms_core::{AppliedSet, ApplyMode, Failure, LogEvent, Position, RowChange, RowOp};
+use oms_core::{AppliedSet, ApplyMode, Failure, LogEvent, Origin, Position, RowChange, RowOp};
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -42,6 +42,10 @@ fn fetch(mut feed: Box<dyn EventFeed>, bytes: usize) -> Fetching<'static> {
 /// The transaction that is being read.
 struct Open {
     number: u64,
+    /// The source's name of it, where origins are told.
+    id: Option<String>,
+    /// What its rows say of it once they are streamed.
+    origin: Option<Arc<Origin>>,
     rows: usize,
     bytes: usize,
     stage: Stage,
@@ -117,7 +121,7 @@ impl<'a> Intake<'a> {
                 return Ok(SyncEnd::FeedEnded(running.tracker.watermark().clone()));
             };
             let end = match event {
-                LogEvent::Begin { .. } => self.on_begin(running)?,
+                LogEvent::Begin { id } => self.on_begin(running, id)?,
                 LogEvent::Row(change) => self.on_row(running, change).await?,
                 LogEvent::Abort => self.on_abort(running).await?,
                 LogEvent::Commit {
@@ -205,7 +209,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn on_begin(&mut self, running: &Running<'_>) -> Result<bool, Halt> {
+    fn on_begin(&mut self, running: &Running<'_>, id: Option<String>) -> Result<bool, Halt> {
         self.outside("a transaction begins")?;
         let number = running.tracker.next_number();
         let stage = if self.above.contains(number) {
@@ -215,6 +219,8 @@ impl<'a> Intake<'a> {
         };
         self.open = Some(Open {
             number,
+            id: id.filter(|_| self.config.origins),
+            origin: None,
             rows: 0,
             bytes: 0,
             stage,
@@ -235,6 +241,7 @@ impl<'a> Intake<'a> {
             mode: ApplyMode::Strict,
             before: change.before,
             after: change.after,
+            origin: open.origin.clone(),
         };
         match &mut open.stage {
             Stage::Skip | Stage::Measure => running.gauge.remove(bytes),
@@ -278,11 +285,24 @@ impl<'a> Intake<'a> {
             return Ok(());
         };
         let number = open.number;
+        open.origin = self.config.origins.then(|| {
+            Arc::new(Origin {
+                number,
+                id: open.id.take(),
+                source_time_us: None,
+                behind: running.tracker.last_position().clone(),
+            })
+        });
+        let origin = open.origin.clone();
         let mut streaming = Streaming::begin(running, number, treatment, self.config.feed_bytes).await?;
         for op in ops {
             let bytes = change_bytes(op.before.as_ref(), op.after.as_ref());
+            let origin = origin.clone();
             match self.window.mode(&streaming.treatment, op.table) {
-                Some(mode) => streaming.push(running, RowOp { mode, ..op }, bytes).await?,
+                Some(mode) => {
+                    let op = RowOp { mode, origin, ..op };
+                    streaming.push(running, op, bytes).await?;
+                }
                 None => running.gauge.remove(bytes),
             }
         }
@@ -340,9 +360,18 @@ impl<'a> Intake<'a> {
             Stage::Collect(mut ops) => {
                 let treatment = self.window.treatment(&position)?;
                 let mut bytes = open.bytes;
+                let origin = (self.config.origins && !ops.is_empty()).then(|| {
+                    Arc::new(Origin {
+                        number: open.number,
+                        id: open.id,
+                        source_time_us: Some(time_us),
+                        behind: running.tracker.last_position().clone(),
+                    })
+                });
                 ops.retain_mut(|op| match self.window.mode(&treatment, op.table) {
                     Some(mode) => {
                         op.mode = mode;
+                        op.origin.clone_from(&origin);
                         true
                     }
                     None => {

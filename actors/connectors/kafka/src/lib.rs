@@ -9,5 +9,5 @@ mod client;
 mod settings;
 
 #[cfg(feature = "client")]
-pub use client::KafkaSink;
+pub use client::{KafkaFacts, KafkaSink};
 pub use settings::{KafkaSettings, Mechanism, Sasl, Tls};

@@ -26,6 +26,8 @@ pub struct Tls {
     pub ca_pem: Option<String>,
     /// Whether the broker's name need not be in its certificate.
     pub any_host: bool,
+    /// Whether anybody's certificate will do: encryption only.
+    pub unchecked: bool,
 }
 
 /// Who we are.

@@ -244,6 +244,7 @@ async fn accounts_and_certificates_are_checked() {
     let sink = |listener, mechanism: Option<Mechanism>, user: &str, tls: bool| {
         KafkaSink::new(KafkaSettings {
             tls: tls.then(|| Tls {
+                unchecked: false,
                 ca_pem: ca_pem.clone(),
                 any_host: false,
             }),

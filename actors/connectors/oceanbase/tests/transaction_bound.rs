@@ -55,6 +55,7 @@ fn insert(id: i64) -> RowOp {
         mode: ApplyMode::Strict,
         before: None,
         after: Some(TableShape::row(id, None, Some("x"))),
+        origin: None,
     }
 }
 

@@ -77,5 +77,6 @@ fn op(before: Option<&Row>, after: Option<&Row>) -> RowOp {
         mode: ApplyMode::Safe,
         before: before.cloned(),
         after: after.cloned(),
+        origin: None,
     }
 }

@@ -170,6 +170,7 @@ fn op(mode: ApplyMode, before: Option<&Row>, after: Option<&Row>) -> RowOp {
         mode,
         before: before.cloned(),
         after: after.cloned(),
+        origin: None,
     }
 }
 

@@ -339,6 +339,7 @@ fn filled(spec: ProjectSpec, template: ProjectSpec) -> ProjectSpec {
         full: spec.full.or(template.full),
         incremental: spec.incremental.or(template.incremental),
         verify: spec.verify.or(template.verify),
+        kafka: spec.kafka.or(template.kafka),
     }
 }
 

@@ -10,8 +10,8 @@ use oms_mysql::{
     connection::{ServerInfo, Side, connect},
 };
 use oms_proto::{
-    meta::{CreateProject, ProjectRecord, SelectedObject},
-    v1::{PartialRows, Project, ProjectSpec, ValidateProjectResponse},
+    meta::{CreateProject, DataSourceRecord, ProjectRecord, QualifiedName, SelectedObject},
+    v1::{DataSourceKind, KafkaOptions, PartialRows, Project, ProjectSpec, ValidateProjectResponse},
 };
 use oms_types::ProjectId;
 
@@ -19,7 +19,7 @@ use super::Projects;
 use crate::{
     behaviors::{precheck_items, text_decoder},
     connectors::Connector,
-    selection::{Resolved, check_against, check_spec, databases, resolve},
+    selection::{Resolved, check_against, check_spec, databases, published, resolve},
 };
 
 impl Projects {
@@ -28,8 +28,9 @@ impl Projects {
         spec: &ProjectSpec,
         offline: bool,
     ) -> Result<ValidateProjectResponse, Failure> {
-        check_spec(spec)?;
         let state = self.0.metadata.latest().await?;
+        let spec = &self.completed(&state, spec.clone());
+        check_spec(spec)?;
         let (source, destination) = self.ends(&state, spec)?;
         if offline {
             return Ok(ValidateProjectResponse::default());
@@ -47,9 +48,10 @@ impl Projects {
         })
     }
 
-    pub(super) async fn create(&self, mut spec: ProjectSpec) -> Result<Project, Failure> {
-        check_spec(&spec)?;
+    pub(super) async fn create(&self, spec: ProjectSpec) -> Result<Project, Failure> {
         let state = self.0.metadata.latest().await?;
+        let mut spec = self.completed(&state, spec);
+        check_spec(&spec)?;
         if state.project(&spec.name).is_some() {
             return Err(Failure::new(
                 codes::api::ALREADY_EXISTS,
@@ -93,8 +95,28 @@ impl Projects {
         let destination =
             Connector::of(state, &self.0.vault, &spec.destination).map_err(|f| f.context("destination"))?;
         source.source(0, PartialRows::Refuse)?;
-        destination.sink()?;
+        if destination.kind() == DataSourceKind::Kafka {
+            destination.kafka()?;
+        } else if spec.kafka.is_some() {
+            return Err(Failure::new(
+                codes::api::INVALID_ARGUMENT,
+                format!("kafka: {:?} is not kafka", destination.data_source.name),
+            ));
+        } else {
+            destination.sink()?;
+        }
         Ok((source, destination))
+    }
+
+    /// The spec of a project to this destination: one to Kafka says how messages are written, if only that all is as
+    /// usual, so that it is known by its spec.
+    pub(super) fn completed(&self, state: &MetaState, mut spec: ProjectSpec) -> ProjectSpec {
+        let kind = |d: &DataSourceRecord| Some(d.public.as_ref()?.connection.as_ref()?.kind());
+        let kafka = state.data_source(&spec.destination).and_then(kind) == Some(DataSourceKind::Kafka);
+        if kafka && spec.kafka.is_none() {
+            spec.kafka = Some(KafkaOptions::default());
+        }
+        spec
     }
 }
 
@@ -105,6 +127,14 @@ pub(super) async fn check_choice(
     selection: &[SelectedObject],
 ) -> Result<BTreeMap<TableName, Shape>, Failure> {
     let reads = source.source(0, PartialRows::Refuse)?;
+    if let Some(options) = &spec.kafka {
+        let name = |n: &QualifiedName| TableName::new(&n.database, &n.table);
+        let tables = selection
+            .iter()
+            .filter(|o| !o.view)
+            .filter_map(|o| Some((name(o.source.as_ref()?), name(o.destination.as_ref()?))));
+        published(options, tables)?;
+    }
     check_against(&*reads, spec, selection, &text_decoder()).await
 }
 

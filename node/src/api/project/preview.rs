@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, stream};
 use oms_apply::{Shape, TableShape};
-use oms_core::{Failure, TableName};
+use oms_core::{Failure, TableName, codes};
 use oms_mysql::{
     catalog::{Catalog, Object},
     connection::{ServerInfo, Side, connect},
@@ -26,8 +26,15 @@ impl Projects {
     /// Plans a spec. Everything is known before the first item is sent, so that an error comes instead of items and
     /// not behind them.
     pub(super) async fn preview(&self, spec: ProjectSpec) -> Result<Streaming<PreviewItem>, Failure> {
-        check_spec(&spec)?;
         let state = self.0.metadata.latest().await?;
+        let spec = self.completed(&state, spec);
+        check_spec(&spec)?;
+        if spec.kafka.is_some() {
+            return Err(Failure::new(
+                codes::api::INVALID_ARGUMENT,
+                "a project to Kafka creates no objects that could be previewed; `project create --dry-run` checks it",
+            ));
+        }
         let (source, destination) = self.ends(&state, &spec)?;
         let Selecting { resolved, existing } = Selecting::of(&spec, &source).await?;
         let shapes = check_choice(&spec, &source, &resolved.selected).await?;

@@ -1,7 +1,8 @@
 //! Claims.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
 use oms_core::{
     ApplyCheckpoint, ClaimNumber, ClaimToken, Failure, LaneId, MessageClaim, MessageProducer, codes,
 };
@@ -45,6 +46,7 @@ impl Shared {
 pub(crate) struct KafkaClaim {
     shared: Arc<Shared>,
     checkpoint: Option<ApplyCheckpoint>,
+    notes: BTreeMap<String, Bytes>,
     lanes: Vec<Arc<Lane>>,
 }
 
@@ -116,6 +118,7 @@ impl KafkaClaim {
         Ok(Self {
             shared: Arc::new(shared),
             checkpoint: found.checkpoint(),
+            notes: found.notes,
             lanes: lanes
                 .into_iter()
                 .take(wanted.max(1) as usize)
@@ -132,6 +135,10 @@ impl MessageClaim for KafkaClaim {
 
     fn checkpoint(&self) -> Option<ApplyCheckpoint> {
         self.checkpoint.clone()
+    }
+
+    fn notes(&self) -> &BTreeMap<String, Bytes> {
+        &self.notes
     }
 
     fn producer(&self, lane: LaneId) -> Result<Box<dyn MessageProducer>, Failure> {

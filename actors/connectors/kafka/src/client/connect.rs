@@ -25,6 +25,9 @@ pub(crate) fn base(settings: &KafkaSettings) -> ClientConfig {
         if tls.any_host {
             config.set("ssl.endpoint.identification.algorithm", "none");
         }
+        if tls.unchecked {
+            config.set("enable.ssl.certificate.verification", "false");
+        }
     }
     if let Some(sasl) = &settings.sasl {
         let mechanism = match sasl.mechanism {
@@ -49,9 +52,12 @@ pub(crate) fn producer(settings: &KafkaSettings, transactional_id: &str) -> Clie
         settings.transaction_timeout_ms.to_string(),
     );
     // Below the transaction's own bound, so that a message's error is told before the brokers give the transaction up.
-    config.set("delivery.timeout.ms", settings.transaction_timeout_ms.to_string());
+    let bound = settings.transaction_timeout_ms.min(60_000);
+    config.set("delivery.timeout.ms", bound.to_string());
     config.set("linger.ms", "5");
     config.set("queue.buffering.max.kbytes", "65536");
+    // How large a message may be is said by the topic, not here; only the queue bounds it.
+    config.set("message.max.bytes", "60000000");
     config
 }
 

@@ -7,4 +7,4 @@ mod positions;
 mod producer;
 mod sink;
 
-pub use sink::KafkaSink;
+pub use sink::{KafkaFacts, KafkaSink};

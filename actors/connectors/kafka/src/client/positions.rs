@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use oms_core::{ApplyCheckpoint, ClaimNumber, ComponentId, Epoch, Failure, LaneState, codes};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
@@ -20,6 +21,13 @@ use crate::KafkaSettings;
 const READ_BOUND: Duration = Duration::from_secs(60);
 /// The key of the claim; the others are numbers of lanes.
 pub(crate) const CLAIM_KEY: &str = "claim";
+/// What keys of notes begin with.
+const NOTE: &str = "note/";
+
+/// The key of a note.
+pub(crate) fn note_key(name: &str) -> String {
+    format!("{NOTE}{name}")
+}
 
 /// The topic of a component.
 pub(crate) fn topic_of(component: &ComponentId) -> String {
@@ -45,6 +53,7 @@ pub(crate) struct ClaimRecord {
 pub(crate) struct Positions {
     pub(crate) claim: ClaimRecord,
     lanes: BTreeMap<String, LaneState>,
+    pub(crate) notes: BTreeMap<String, Bytes>,
 }
 
 impl Positions {
@@ -80,6 +89,15 @@ pub(crate) fn read(settings: &KafkaSettings, topic: &str) -> Result<Positions, F
         let broken = |what: &str| Failure::new(codes::apply::INTERNAL, format!("{doing}: {what}"));
         let key = message.key().and_then(|k| std::str::from_utf8(k).ok());
         let key = key.ok_or_else(|| broken("a record without a key"))?;
+        if let Some(name) = key.strip_prefix(NOTE) {
+            match message.payload() {
+                Some(note) => positions
+                    .notes
+                    .insert(name.to_owned(), Bytes::copy_from_slice(note)),
+                None => positions.notes.remove(name),
+            };
+            continue;
+        }
         let value = message
             .payload()
             .ok_or_else(|| broken("a record without content"))?;

@@ -3,18 +3,20 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use oms_core::{Failure, LaneId, LaneState, Message, MessageProducer, codes};
 use parking_lot::Mutex;
 use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
-    message::{DeliveryResult, Header, OwnedHeaders},
+    message::{DeliveryResult, Header, Message as _, OwnedHeaders},
     producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer},
 };
 
 use super::{
     claim::Shared,
     failure::{failure, is_fence, refused},
+    positions::note_key,
 };
 
 /// How long one call to the brokers may take.
@@ -23,7 +25,7 @@ pub(crate) const CALL_BOUND: Duration = Duration::from_secs(30);
 /// Keeps the first error of a message, which says more than the transaction's.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
-    first: Mutex<Option<RDKafkaErrorCode>>,
+    first: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
 impl ClientContext for Deliveries {}
@@ -32,11 +34,12 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
-        if let Err((error, _)) = result
+        if let Err((error, message)) = result
             && let Some(code) = error.rdkafka_error_code()
         {
             // Those that follow are only swept away by it.
-            self.first.lock().get_or_insert(code);
+            let mut first = self.first.lock();
+            first.get_or_insert_with(|| (code, message.topic().to_owned()));
         }
     }
 }
@@ -130,7 +133,7 @@ impl LaneProducer {
             Ok(value) => Ok(value),
             Err(error) if is_fence(&error) => Err(shared.why_fenced()),
             Err(error) => match lane.context().first.lock().take() {
-                Some(code) => Err(refused(doing, code)),
+                Some((code, topic)) => Err(refused(&format!("{doing}, to topic `{topic}`"), code)),
                 None => Err(failure(doing, error)),
             },
         })
@@ -141,6 +144,21 @@ impl LaneProducer {
             self.lane = None;
         }
         done
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        self.call("committing a transaction", |lane, _| {
+            lane.commit_transaction(CALL_BOUND)
+        })
+        .await
+        .map_err(|failure| {
+            // What was not answered in time may have happened.
+            if failure.code() == codes::dst::TRANSIENT || failure.code() == codes::dst::UNREACHABLE {
+                Failure::new(codes::apply::COMMIT_UNKNOWN, failure.detail().to_owned()).with_source(failure)
+            } else {
+                failure
+            }
+        })
     }
 }
 
@@ -176,18 +194,19 @@ impl MessageProducer for LaneProducer {
             send(lane, &shared.topic, 0, key.as_bytes(), Some(&state), &[])
         })
         .await?;
-        self.call("committing a transaction", |lane, _| {
-            lane.commit_transaction(CALL_BOUND)
+        self.end().await
+    }
+
+    async fn commit_notes(&mut self, notes: &[(String, Option<Bytes>)]) -> Result<(), Failure> {
+        let notes = notes.to_vec();
+        self.call("writing notes", move |lane, shared| {
+            notes.iter().try_for_each(|(name, note)| {
+                let key = note_key(name);
+                send(lane, &shared.topic, 0, key.as_bytes(), note.as_deref(), &[])
+            })
         })
-        .await
-        .map_err(|failure| {
-            // What was not answered in time may have happened.
-            if failure.code() == codes::dst::TRANSIENT || failure.code() == codes::dst::UNREACHABLE {
-                Failure::new(codes::apply::COMMIT_UNKNOWN, failure.detail().to_owned()).with_source(failure)
-            } else {
-                failure
-            }
-        })
+        .await?;
+        self.end().await
     }
 
     async fn rollback(&mut self) -> Result<(), Failure> {

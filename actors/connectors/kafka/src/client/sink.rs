@@ -1,11 +1,13 @@
 //! A Kafka cluster as destination.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use oms_core::{ClaimToken, Failure, MessageClaim, MessageSink, TopicPlan, codes};
+use oms_core::{
+    ApplyCheckpoint, ClaimToken, ComponentId, Failure, MessageClaim, MessageSink, TopicPlan, codes,
+};
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     error::RDKafkaErrorCode,
 };
@@ -19,6 +21,16 @@ use super::{
 };
 use crate::KafkaSettings;
 
+/// How long a look at the cluster may take: somebody waits for it.
+const LOOK_BOUND: Duration = Duration::from_secs(10);
+
+/// What a cluster says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KafkaFacts {
+    /// Its brokers that are up.
+    pub brokers: usize,
+}
+
 /// A Kafka cluster.
 #[derive(Clone, Debug)]
 pub struct KafkaSink {
@@ -29,6 +41,45 @@ impl KafkaSink {
     /// The cluster of these settings. Connects when it is first used.
     pub fn new(settings: KafkaSettings) -> Self {
         Self { settings }
+    }
+
+    /// Looks at the cluster: how many brokers it has. Connects.
+    ///
+    /// # Errors
+    /// Those of connecting.
+    pub async fn look(&self) -> Result<KafkaFacts, Failure> {
+        let admin = self.admin()?;
+        blocking(move || {
+            let found = admin
+                .inner()
+                .fetch_metadata(None, LOOK_BOUND)
+                .map_err(|e| failure("looking at the brokers", e))?;
+            Ok(KafkaFacts {
+                brokers: found.brokers().len(),
+            })
+        })
+        .await
+    }
+
+    /// The largest batch of messages that a topic takes, in bytes, as its brokers tell. `None`: they do not.
+    ///
+    /// # Errors
+    /// `OMS-DST-0005` when its settings may not be read.
+    pub async fn largest_batch(&self, topic: &str) -> Result<Option<u64>, Failure> {
+        let doing = format!("reading the settings of topic `{topic}`");
+        let options = AdminOptions::new().request_timeout(Some(CALL_BOUND));
+        let found = self
+            .admin()?
+            .describe_configs(&[ResourceSpecifier::Topic(topic)], &options)
+            .await
+            .map_err(|e| failure(&doing, e))?;
+        match found.into_iter().next() {
+            None => Ok(None),
+            Some(Err(code)) => Err(refused(&doing, code)),
+            Some(Ok(resource)) => Ok(resource
+                .get("max.message.bytes")
+                .and_then(|e| e.value.as_ref()?.parse().ok())),
+        }
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>, Failure> {
@@ -122,5 +173,39 @@ impl MessageSink for KafkaSink {
         let settings = self.settings.clone();
         let claim = blocking(move || KafkaClaim::new(settings, &token, lanes)).await?;
         Ok(Arc::new(claim))
+    }
+
+    async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure> {
+        let topic = positions::topic_of(component);
+        if self.partitions(&topic).await?.is_none() {
+            return Ok(None);
+        }
+        let settings = self.settings.clone();
+        blocking(move || Ok(positions::read(&settings, &topic)?.checkpoint())).await
+    }
+
+    async fn forget(&self, component: &ComponentId) -> Result<(), Failure> {
+        let topic = positions::topic_of(component);
+        let doing = format!("removing topic `{topic}`");
+        let options = AdminOptions::new()
+            .request_timeout(Some(CALL_BOUND))
+            .operation_timeout(Some(CALL_BOUND));
+        let results = self
+            .admin()?
+            .delete_topics(&[&topic], &options)
+            .await
+            .map_err(|e| failure(&doing, e))?;
+        for result in results {
+            match result {
+                Ok(_)
+                | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
+                Err((_, code)) => return Err(refused(&doing, code)),
+            }
+        }
+        Ok(())
+    }
+
+    fn keeps(&self, component: &ComponentId) -> String {
+        format!("the topic `{}`", positions::topic_of(component))
     }
 }

@@ -13,4 +13,4 @@ mod run;
 pub use grants::Grants;
 pub use keys::KEYS;
 pub use plan::{PrecheckPlan, Seen, Steps};
-pub use run::run;
+pub use run::{run, run_source};

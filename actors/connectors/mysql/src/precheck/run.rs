@@ -15,6 +15,24 @@ use crate::{
     connection::{Endpoint, Flavor, ServerInfo, Side, connect, failure, variables},
 };
 
+/// As [`run`], for a project whose destination is no database: only what the source must be.
+pub async fn run_source(source: &Endpoint, plan: &PrecheckPlan) -> Vec<PrecheckItem> {
+    let mut ledger = Ledger::default();
+    if let Some((mut conn, end)) = open(source, Side::Source, plan, &mut ledger).await {
+        if let Err(e) = check_source(&mut conn, &end.info, plan, &mut ledger).await {
+            ledger.failure("DB_SERVICE_STATUS", PrecheckSide::Source, &e);
+        }
+        close(conn).await;
+    } else {
+        ledger.not_checked(
+            "DB_SERVICE_STATUS",
+            PrecheckSide::Source,
+            "there is no connection",
+        );
+    }
+    ledger.into_items()
+}
+
 /// Checks everything that can be checked without changing anything, on fresh connections.
 ///
 /// Never fails: what goes wrong is an item that failed, and what depends on it is not checked.

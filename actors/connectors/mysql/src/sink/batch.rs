@@ -548,6 +548,7 @@ mod tests {
             mode,
             before,
             after,
+            origin: None,
         }
     }
 

@@ -299,6 +299,7 @@ pub(crate) fn change(before: Option<&Row>, after: Option<&Row>) -> RowOp {
         mode: ApplyMode::Strict,
         before: before.cloned(),
         after: after.cloned(),
+        origin: None,
     }
 }
 

@@ -1,0 +1,429 @@
+//! Synchronization projects to Kafka: what a consumer of committed messages can rely on.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use oms_cluster_tests::{KafkaCluster, Listener, OmsNode, ProjectClient, Server, ServerKind, ServerOptions};
+use oms_proto::v1::{
+    Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, KafkaOptions, MessageFormat,
+    ProjectRequest, ProjectSpec, SaslMechanism, StepKind, StepState, Steps,
+};
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A MariaDB, brokers and a node, with the data sources `src` and `dst`.
+struct Bed {
+    source: Server,
+    kafka: KafkaCluster,
+    node: OmsNode,
+    _folder: TempDir,
+}
+
+impl Bed {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Server::start(ServerKind::MariaDb, ServerOptions::source().gtid(true))
+            .await
+            .unwrap();
+        let kafka = KafkaCluster::start(1).await.unwrap();
+        let node = OmsNode::start(&folder.path().join("node")).await.unwrap();
+        let bed = Self {
+            source,
+            kafka,
+            node,
+            _folder: folder,
+        };
+        let connection = Connection {
+            kind: DataSourceKind::Mariadb as i32,
+            host: bed.source.host().to_owned(),
+            port: u32::from(bed.source.port()),
+            user: bed.source.oms_user().to_owned(),
+            ..Default::default()
+        };
+        bed.register("src", connection, bed.source.password())
+            .await
+            .unwrap();
+        let connection = Connection {
+            kind: DataSourceKind::Kafka as i32,
+            host: bed.kafka.bootstrap(Listener::Plain),
+            port: 9092,
+            ..Default::default()
+        };
+        bed.register("dst", connection, "").await.unwrap();
+        bed
+    }
+
+    async fn register(&self, name: &str, connection: Connection, password: &str) -> anyhow::Result<()> {
+        let request = CreateDataSourceRequest {
+            name: name.to_owned(),
+            connection: Some(connection),
+            password: password.to_owned(),
+            ..Default::default()
+        };
+        self.node
+            .data_sources()
+            .await?
+            .create_data_source(request)
+            .await?;
+        Ok(())
+    }
+
+    async fn launch(&self, spec: ProjectSpec) -> ProjectClient {
+        let project = ProjectClient {
+            name: spec.name.clone(),
+        };
+        let mut projects = self.node.projects().await.unwrap();
+        projects
+            .create_project(CreateProjectRequest { spec: Some(spec) })
+            .await
+            .unwrap();
+        let request = ProjectRequest {
+            project: project.name.clone(),
+        };
+        projects.start_project(request).await.unwrap();
+        project
+    }
+
+    async fn following(&self, project: &ProjectClient) {
+        project
+            .wait_step(&self.node, StepKind::IncrTransfer, &[StepState::Monitoring])
+            .await
+            .unwrap();
+    }
+
+    fn bootstrap(&self) -> String {
+        self.kafka.bootstrap(Listener::Plain)
+    }
+}
+
+fn spec(name: &str, steps: Steps, kafka: KafkaOptions) -> ProjectSpec {
+    ProjectSpec {
+        steps: Some(steps),
+        kafka: Some(kafka),
+        ..ProjectClient {
+            name: name.to_owned(),
+        }
+        .spec(&["shop"])
+    }
+}
+
+const ALL: Steps = Steps {
+    schema: true,
+    full: true,
+    incremental: true,
+    verification: false,
+};
+
+/// What a consumer of committed messages reads of a topic from its beginning: keys and contents, by partition.
+fn committed(bootstrap: &str, topic: &str, partitions: i32) -> BTreeMap<i32, Vec<(String, Value)>> {
+    let reader: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "auditor")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(topic, partition, Offset::Beginning)
+            .unwrap();
+    }
+    reader.assign(&list).unwrap();
+    let (mut ended, mut found) = (BTreeSet::new(), BTreeMap::<i32, Vec<(String, Value)>>::new());
+    let end = Instant::now() + PATIENCE;
+    while ended.len() < partitions as usize {
+        assert!(Instant::now() < end, "the end of {topic} is not reached");
+        match reader.poll(Duration::from_millis(200)) {
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                ended.insert(partition);
+            }
+            Some(Err(error)) => panic!("{error}"),
+            Some(Ok(m)) => {
+                let key = String::from_utf8(m.key().unwrap().to_vec()).unwrap();
+                let value = serde_json::from_slice(m.payload().unwrap()).unwrap();
+                found.entry(m.partition()).or_default().push((key, value));
+            }
+        }
+    }
+    found
+}
+
+/// The row of a message in whichever format, and whether it was deleted. Columns may be missing of updates.
+fn row_of(message: &Value) -> (Value, bool) {
+    let deleted = [
+        "/recordType",
+        "/type",
+        "/payload/op",
+        "/op",
+        "/__deleted",
+        "/meta/op",
+    ]
+    .iter()
+    .filter_map(|at| message.pointer(at)?.as_str())
+    .any(|op| matches!(op.to_lowercase().as_str(), "delete" | "d" | "true" | "del"));
+    let images = if deleted {
+        [
+            "/prevStruct",
+            "/payload/before/data",
+            "/payload/before",
+            "/before",
+            "/data/0",
+            "/data",
+        ]
+    } else {
+        [
+            "/postStruct",
+            "/payload/after/data",
+            "/payload/after",
+            "/after",
+            "/data/0",
+            "/data",
+        ]
+    };
+    let image = images
+        .iter()
+        .filter_map(|at| message.pointer(at))
+        .find(|v| v.is_object());
+    let mut row = image.unwrap_or(message).clone();
+    // What SharePlex leaves out of an update has not changed.
+    if let (Some(key), Some(row)) = (message.get("key").and_then(Value::as_object), row.as_object_mut()) {
+        for (column, value) in key {
+            row.entry(column).or_insert_with(|| value.clone());
+        }
+    }
+    (row, deleted)
+}
+
+type Rows = BTreeMap<i64, (Option<String>, i64)>;
+
+fn rebuilt(messages: &BTreeMap<i32, Vec<(String, Value)>>) -> Rows {
+    let mut rows = Rows::new();
+    for (_, message) in messages.values().flatten() {
+        let (row, deleted) = row_of(message);
+        let id = row["id"].as_i64().unwrap_or_else(|| panic!("no id: {message}"));
+        if deleted {
+            rows.remove(&id);
+        } else {
+            let name = row["name"].as_str().map(str::to_owned);
+            let amount = row["amount"]
+                .as_i64()
+                .unwrap_or_else(|| panic!("no amount: {message}"));
+            rows.insert(id, (name, amount));
+        }
+    }
+    rows
+}
+
+/// The rows that exist and changes of all kinds, in every format: who keeps the last message of each key has the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_format_rebuilds_the_table() {
+    let bed = Bed::start().await;
+    let mut client = bed.source.client().await.unwrap();
+    for sql in [
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.orders (id INT PRIMARY KEY, name VARCHAR(40), amount INT NOT NULL) DEFAULT CHARSET utf8mb4",
+    ] {
+        client.query_drop(sql).await.unwrap();
+    }
+    let fill: Vec<String> = (1..=500)
+        .map(|i| format!("({i}, 'näme \"{i}', {})", i * 3))
+        .collect();
+    let sql = format!("INSERT INTO shop.orders VALUES {}", fill.join(","));
+    client.query_drop(&sql).await.unwrap();
+    let formats: Vec<&str> = MessageFormat::NAMES.to_vec();
+    let mut projects = Vec::new();
+    for format in &formats {
+        let kafka = KafkaOptions {
+            format: MessageFormat::from_name(format).unwrap() as i32,
+            topic: format!("{format}.${{table}}"),
+            ..Default::default()
+        };
+        projects.push(bed.launch(spec(format, ALL, kafka)).await);
+    }
+    // While rows are sent, and afterwards.
+    for i in 0..100 {
+        for sql in [
+            format!(
+                "UPDATE shop.orders SET amount = amount + 1 WHERE id = {}",
+                i * 3 + 1
+            ),
+            format!("DELETE FROM shop.orders WHERE id = {}", i * 4 + 2),
+            format!("INSERT INTO shop.orders VALUES ({}, NULL, {i})", 1_000 + i),
+        ] {
+            client.query_drop(&sql).await.unwrap();
+        }
+    }
+    for project in &projects {
+        bed.following(project).await;
+    }
+    client
+        .query_drop("UPDATE shop.orders SET name = 'last' WHERE id % 7 = 0")
+        .await
+        .unwrap();
+    for project in &projects {
+        project.wait_caught_up(&bed.node).await.unwrap();
+    }
+    let source: Rows = client
+        .query_strings("SELECT id, COALESCE(name, ''), amount FROM shop.orders")
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| {
+            let name = (!row[1].is_empty()).then(|| row[1].clone());
+            (row[0].parse().unwrap(), (name, row[2].parse().unwrap()))
+        })
+        .collect();
+    for format in formats {
+        let messages = committed(&bed.bootstrap(), &format!("{format}.orders"), 3);
+        assert!(messages.len() == 3, "{format}: all partitions are used");
+        assert_eq!(rebuilt(&messages), source, "{format}");
+    }
+}
+
+/// The node is killed again and again, and the broker goes away, while counters are counted up: each value of each is seen
+/// once, in order, in one partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_is_seen_once_and_in_order() {
+    const COUNTERS: u64 = 7;
+    let mut bed = Bed::start().await;
+    let mut client = bed.source.client().await.unwrap();
+    client.query_drop("CREATE DATABASE shop").await.unwrap();
+    client
+        .query_drop("CREATE TABLE shop.counters (id INT PRIMARY KEY, n INT NOT NULL)")
+        .await
+        .unwrap();
+    for id in 0..COUNTERS {
+        client
+            .query_drop(&format!("INSERT INTO shop.counters VALUES ({id}, 0)"))
+            .await
+            .unwrap();
+    }
+    let steps = Steps {
+        schema: true,
+        incremental: true,
+        ..Default::default()
+    };
+    let project = bed.launch(spec("counters", steps, KafkaOptions::default())).await;
+    bed.following(&project).await;
+    let mut counted = 0u64;
+    for round in 0..4 {
+        for step in 0..60u64 {
+            client
+                .query_drop(&format!(
+                    "UPDATE shop.counters SET n = n + 1 WHERE id IN ({}, {})",
+                    step % COUNTERS,
+                    (step + 3) % COUNTERS
+                ))
+                .await
+                .unwrap();
+            counted += 2;
+        }
+        match round {
+            0 | 2 => {
+                bed.node.kill().unwrap();
+                bed.node.restart().await.unwrap();
+            }
+            1 => {
+                bed.kafka.kill(0).unwrap();
+                bed.kafka.restart(0).await.unwrap();
+            }
+            _ => {}
+        }
+    }
+    project.wait_caught_up(&bed.node).await.unwrap();
+    let messages = committed(&bed.bootstrap(), "Topic_shop_counters", 3);
+    let mut last: BTreeMap<i64, (i32, i64)> = BTreeMap::new();
+    let mut seen = 0;
+    for (partition, list) in &messages {
+        for (_, message) in list {
+            assert_eq!(message["recordType"], "UPDATE", "{message}");
+            let (id, n) = (&message["postStruct"]["id"], &message["postStruct"]["n"]);
+            let (id, n) = (id.as_i64().unwrap(), n.as_i64().unwrap());
+            let (place, before) = last.insert(id, (*partition, n)).unwrap_or((*partition, 0));
+            assert_eq!((place, before + 1), (*partition, n), "counter {id}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, counted);
+}
+
+/// What is wrong at the destination is said before anything is sent, or stops the project with its code.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_named() {
+    let bed = Bed::start().await;
+    let mut client = bed.source.client().await.unwrap();
+    client.query_drop("CREATE DATABASE shop").await.unwrap();
+    client
+        .query_drop("CREATE TABLE shop.notes (id INT PRIMARY KEY, note LONGTEXT) DEFAULT CHARSET utf8mb4")
+        .await
+        .unwrap();
+    // Missing, and not to be created.
+    let forbidden = KafkaOptions {
+        existing_topics_only: true,
+        ..Default::default()
+    };
+    let project = bed.launch(spec("forbidden", ALL, forbidden)).await;
+    let (code, message) = project.wait_failed(&bed.node).await.unwrap();
+    assert!(
+        message.contains("MQ_TOPIC_EXIST") && message.contains("Topic_shop_notes"),
+        "{code} {message}"
+    );
+    // Of no use for messages.
+    let mut projects = bed.node.projects().await.unwrap();
+    let verified = spec(
+        "verified",
+        Steps {
+            verification: true,
+            ..ALL
+        },
+        KafkaOptions::default(),
+    );
+    let refused = projects
+        .create_project(CreateProjectRequest { spec: Some(verified) })
+        .await
+        .unwrap_err();
+    assert!(refused.message().contains("steps.verification"), "{refused}");
+    // An account without rights, and one with a wrong password.
+    let guest = |password: &str| {
+        let connection = Connection {
+            kind: DataSourceKind::Kafka as i32,
+            host: bed.kafka.bootstrap(Listener::Sasl),
+            port: 9092,
+            user: "guest".to_owned(),
+            sasl: SaslMechanism::ScramSha256 as i32,
+            ..Default::default()
+        };
+        (connection, password.to_owned())
+    };
+    let (connection, password) = guest("wrong");
+    let refused = bed.register("nobody", connection, &password).await.unwrap_err();
+    assert!(refused.to_string().contains("OMS-DST-000"), "{refused:#}");
+    let (connection, password) = guest(bed.kafka.password());
+    bed.register("guest", connection, &password).await.unwrap();
+    let mut unauthorised = spec("unauthorised", ALL, KafkaOptions::default());
+    unauthorised.destination = "guest".to_owned();
+    let project = bed.launch(unauthorised).await;
+    let (_, message) = project.wait_failed(&bed.node).await.unwrap();
+    assert!(message.contains("OMS-DST-0005"), "{message}");
+    // Larger than the topic takes.
+    let project = bed.launch(spec("large", ALL, KafkaOptions::default())).await;
+    bed.following(&project).await;
+    client
+        .query_drop("INSERT INTO shop.notes VALUES (1, REPEAT('x', 3000000))")
+        .await
+        .unwrap();
+    let (code, message) = project.wait_failed(&bed.node).await.unwrap();
+    assert_eq!(code, "OMS-MESSAGE-0005", "{message}");
+    assert!(message.contains("Topic_shop_notes"), "{message}");
+}

@@ -106,14 +106,19 @@ impl Bed {
     }
 }
 
+/// A project of the database `shop`, which has the project's name in messages.
 fn spec(name: &str, steps: Steps, kafka: KafkaOptions) -> ProjectSpec {
+    let project = ProjectClient {
+        name: name.to_owned(),
+    };
+    let mut spec = project.spec(&["shop"]);
+    for database in &mut spec.databases {
+        database.rename_to = name.to_owned();
+    }
     ProjectSpec {
         steps: Some(steps),
         kafka: Some(kafka),
-        ..ProjectClient {
-            name: name.to_owned(),
-        }
-        .spec(&["shop"])
+        ..spec
     }
 }
 
@@ -246,7 +251,7 @@ async fn every_format_rebuilds_the_table() {
     for format in &formats {
         let kafka = KafkaOptions {
             format: MessageFormat::from_name(format).unwrap() as i32,
-            topic: format!("{format}.${{table}}"),
+            topic: "${database}.${table}".to_owned(),
             ..Default::default()
         };
         projects.push(bed.launch(spec(format, ALL, kafka)).await);
@@ -342,7 +347,7 @@ async fn each_change_is_seen_once_and_in_order() {
         }
     }
     project.wait_caught_up(&bed.node).await.unwrap();
-    let messages = committed(&bed.bootstrap(), "Topic_shop_counters", 3);
+    let messages = committed(&bed.bootstrap(), "Topic_counters_counters", 3);
     let mut last: BTreeMap<i64, (i32, i64)> = BTreeMap::new();
     let mut seen = 0;
     for (partition, list) in &messages {
@@ -376,7 +381,7 @@ async fn what_is_wrong_is_named() {
     let project = bed.launch(spec("forbidden", ALL, forbidden)).await;
     let (code, message) = project.wait_failed(&bed.node).await.unwrap();
     assert!(
-        message.contains("MQ_TOPIC_EXIST") && message.contains("Topic_shop_notes"),
+        message.contains("MQ_TOPIC_EXIST") && message.contains("Topic_forbidden_notes"),
         "{code} {message}"
     );
     // Of no use for messages.
@@ -408,7 +413,11 @@ async fn what_is_wrong_is_named() {
     };
     let (connection, password) = guest("wrong");
     let refused = bed.register("nobody", connection, &password).await.unwrap_err();
-    assert!(refused.to_string().contains("OMS-DST-000"), "{refused:#}");
+    // librdkafka tells a wrong password only as brokers that cannot be reached.
+    assert!(
+        refused.to_string().contains("looking at the brokers"),
+        "{refused:#}"
+    );
     let (connection, password) = guest(bed.kafka.password());
     bed.register("guest", connection, &password).await.unwrap();
     let mut unauthorised = spec("unauthorised", ALL, KafkaOptions::default());
@@ -425,5 +434,5 @@ async fn what_is_wrong_is_named() {
         .unwrap();
     let (code, message) = project.wait_failed(&bed.node).await.unwrap();
     assert_eq!(code, "OMS-MESSAGE-0005", "{message}");
-    assert!(message.contains("Topic_shop_notes"), "{message}");
+    assert!(message.contains("Topic_large_notes"), "{message}");
 }

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oms_cluster_tests::{KafkaCluster, Listener, OmsNode, ProjectClient, Server, ServerKind, ServerOptions};
+use anyhow::ensure;
+use oms_cluster_tests::{
+    Deployment, DeploymentOptions, KafkaCluster, Listener, OmsNode, ProjectClient, Server, ServerKind,
+    ServerOptions,
+};
 use oms_proto::v1::{
     Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, KafkaOptions, MessageFormat,
     ProjectRequest, ProjectSpec, SaslMechanism, StepKind, StepState, Steps,
@@ -347,7 +351,12 @@ async fn each_change_is_seen_once_and_in_order() {
         }
     }
     project.wait_caught_up(&bed.node).await.unwrap();
-    let messages = committed(&bed.bootstrap(), "Topic_counters_counters", 3);
+    assert_eq!(counted_up(&bed.bootstrap(), "Topic_counters_counters"), counted);
+}
+
+/// Checks that each value of each counter is in the topic once, in order, in one partition; how many there are.
+fn counted_up(bootstrap: &str, topic: &str) -> u64 {
+    let messages = committed(bootstrap, topic, 3);
     let mut last: BTreeMap<i64, (i32, i64)> = BTreeMap::new();
     let mut seen = 0;
     for (partition, list) in &messages {
@@ -360,7 +369,94 @@ async fn each_change_is_seen_once_and_in_order() {
             seen += 1;
         }
     }
-    assert_eq!(seen, counted);
+    seen
+}
+
+/// The owner's node dies, then the next owner freezes and wakes, while counters are counted up without a pause: another
+/// node goes on each time, and what the frozen one had under way is never seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_node_goes_on() {
+    const COUNTERS: u64 = 5;
+    let mut d = Deployment::start(DeploymentOptions::default()).await.unwrap();
+    let kafka = KafkaCluster::start_at(1, d.cluster.lan().host()).await.unwrap();
+    let bootstrap = kafka.bootstrap(Listener::Plain);
+    let request = CreateDataSourceRequest {
+        name: "brokers".to_owned(),
+        connection: Some(Connection {
+            kind: DataSourceKind::Kafka as i32,
+            host: bootstrap.clone(),
+            port: 9092,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let mut sources = d.cluster.node(1).data_sources().await.unwrap();
+    sources.create_data_source(request).await.unwrap();
+    let mut client = d.source.client().await.unwrap();
+    client.query_drop("CREATE DATABASE shop").await.unwrap();
+    client
+        .query_drop("CREATE TABLE shop.counters (id INT PRIMARY KEY, n INT NOT NULL)")
+        .await
+        .unwrap();
+    for id in 0..COUNTERS {
+        client
+            .query_drop(&format!("INSERT INTO shop.counters VALUES ({id}, 0)"))
+            .await
+            .unwrap();
+    }
+    let steps = Steps {
+        schema: true,
+        incremental: true,
+        ..Default::default()
+    };
+    let mut spec = spec("test", steps, KafkaOptions::default());
+    spec.destination = "brokers".to_owned();
+    d.launch(1, spec).await.unwrap();
+    d.following().await.unwrap();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let counting = tokio::spawn(async move {
+        let mut counted = 0u64;
+        while stopped.try_recv().is_err() {
+            let (a, b) = (counted % COUNTERS, (counted + 2) % COUNTERS);
+            let sql = format!("UPDATE shop.counters SET n = n + 1 WHERE id IN ({a}, {b})");
+            client.query_drop(&sql).await.unwrap();
+            counted += 2;
+        }
+        counted
+    });
+    // Killed.
+    let asked = d.cluster.other_than(&[]).unwrap();
+    let (victim, before) = d.cluster.owner(asked, "incr-sync").await.unwrap();
+    d.cluster.node_mut(victim).kill().unwrap();
+    moved(&d, victim, before.epoch).await;
+    d.cluster.start(victim, None).await.unwrap();
+    d.cluster.settled().await.unwrap();
+    // Frozen, and awake when another one has taken over.
+    let (frozen, before) = d.cluster.owner(victim, "incr-sync").await.unwrap();
+    d.cluster.node_mut(frozen).freeze().unwrap();
+    moved(&d, frozen, before.epoch).await;
+    d.cluster.node_mut(frozen).thaw().unwrap();
+    d.cluster.settled().await.unwrap();
+    stop.send(()).unwrap();
+    let counted = counting.await.unwrap();
+    let asked = d.cluster.node(victim);
+    d.project.wait_caught_up(asked).await.unwrap();
+    assert_eq!(counted_up(&bootstrap, "Topic_test_counters"), counted);
+}
+
+/// Waits until another node sends changes.
+async fn moved(d: &Deployment, former: u8, epoch: u64) {
+    let asked = d.cluster.other_than(&[former]).unwrap();
+    d.cluster
+        .wait("incr-sync on another node", async || {
+            let (owner, after) = d.cluster.owner(asked, "incr-sync").await?;
+            ensure!(owner != former && after.epoch > epoch, "{after:?}");
+            let rows = after.progress.map_or(0, |p| p.rows);
+            ensure!(rows > 0, "it has not sent anything yet");
+            Ok(())
+        })
+        .await
+        .unwrap();
 }
 
 /// What is wrong at the destination is said before anything is sent, or stops the project with its code.

@@ -1,5 +1,6 @@
 //! Apache Kafka without ZooKeeper: one broker, or several that elect leaders among themselves.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -75,6 +76,8 @@ impl Listener {
 #[derive(Debug)]
 pub struct KafkaCluster {
     brokers: Vec<Broker>,
+    /// Where clients of the plain listener find this machine.
+    host: Ipv4Addr,
     password: String,
     // The certificate; removed last.
     folder: TempDir,
@@ -91,6 +94,11 @@ struct Broker {
 impl KafkaCluster {
     /// Starts so many brokers (at least one) and returns when each of them knows all of them and who the controller is.
     pub async fn start(brokers: usize) -> Result<Self> {
+        Self::start_at(brokers, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// [`KafkaCluster::start`] for clients that reach this machine at another address; the plain listener only.
+    pub async fn start_at(brokers: usize, host: Ipv4Addr) -> Result<Self> {
         let jars = jars()?;
         let root = std::env::var_os("OMSNODE_TESTBED_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let new_folder = || {
@@ -107,6 +115,7 @@ impl KafkaCluster {
         };
         let mut cluster = Self {
             brokers: Vec::new(),
+            host,
             password,
             folder: new_folder()?,
         };
@@ -190,9 +199,23 @@ impl KafkaCluster {
                 .collect(),
         );
         let pairs = || Listener::ALL.iter().zip(&broker.listeners);
-        let mut addresses: Vec<String> = pairs()
-            .map(|(l, p)| format!("{}://127.0.0.1:{}", l.name(), p.port()))
-            .collect();
+        let at = |plain: Ipv4Addr| -> Vec<String> {
+            let host = |l: &Listener| {
+                if *l == Listener::Plain {
+                    plain
+                } else {
+                    Ipv4Addr::LOCALHOST
+                }
+            };
+            pairs()
+                .map(|(l, p)| format!("{}://{}:{}", l.name(), host(l), p.port()))
+                .collect()
+        };
+        let mut addresses = at(if self.host.is_loopback() {
+            self.host
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        });
         addresses.push(format!("CONTROLLER://127.0.0.1:{}", broker.controller.port()));
         let mut protocols: Vec<String> = pairs()
             .map(|(l, _)| format!("{}:{}", l.name(), l.protocol()))
@@ -203,7 +226,7 @@ impl KafkaCluster {
         let in_sync = copies.saturating_sub(1).max(1);
         let mut text = format!(
             "process.roles=broker,controller\nnode.id={}\ncontroller.quorum.voters={voters}\nlisteners={}\n\
-             listener.security.protocol.map={}\ninter.broker.listener.name=PLAIN\ncontroller.listener.names=CONTROLLER\n\
+             advertised.listeners={}\nlistener.security.protocol.map={}\ninter.broker.listener.name=PLAIN\ncontroller.listener.names=CONTROLLER\n\
              log.dirs={}\nauto.create.topics.enable=false\noffsets.topic.num.partitions=1\n\
              transaction.state.log.num.partitions=1\noffsets.topic.replication.factor={copies}\n\
              transaction.state.log.replication.factor={copies}\ntransaction.state.log.min.isr={in_sync}\n\
@@ -213,6 +236,7 @@ impl KafkaCluster {
              ssl.keystore.type=PEM\nssl.keystore.location={}\n",
             number + 1,
             join(addresses),
+            join(at(self.host)),
             join(protocols),
             broker.folder.path().join("data").display(),
             self.folder.path().join("server.pem").display(),
@@ -302,11 +326,16 @@ impl KafkaCluster {
         lease.map(PortLease::port).ok_or(TestbedError::NotRunning)
     }
 
-    /// `127.0.0.1:PORT,…` of all brokers.
+    /// `HOST:PORT,…` of all brokers.
     pub fn bootstrap(&self, listener: Listener) -> String {
+        let host = if listener == Listener::Plain {
+            self.host
+        } else {
+            Ipv4Addr::LOCALHOST
+        };
         (0..self.brokers.len())
             .filter_map(|i| self.port(i, listener).ok())
-            .map(|port| format!("127.0.0.1:{port}"))
+            .map(|port| format!("{host}:{port}"))
             .collect::<Vec<_>>()
             .join(",")
     }

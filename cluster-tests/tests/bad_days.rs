@@ -339,7 +339,14 @@ async fn tables_that_come_meanwhile_are_compared() {
     let first = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'shop'";
     let first = there.query_one(first).await.unwrap().unwrap();
     let show = format!("SHOW CREATE TABLE {first}");
-    let shown = there.query_strings(&show).await.unwrap();
+    // It may be listed a moment before it can be used.
+    let deadline = Instant::now() + PATIENCE;
+    let shown = loop {
+        match there.query_strings(&show).await {
+            Ok(shown) => break shown,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    };
     let same = shown[0][1].replace(&format!("`{first}`"), "`zz_same`");
     there.query_drop(&same).await.unwrap();
     there

@@ -209,8 +209,15 @@ async fn errors_say_what_is_wrong() {
         value: Some(Bytes::from(vec![b'x'; 4 << 20])),
         ..message("orders", 1)
     };
-    let failure = producer.write(&[large]).await.unwrap_err();
+    // The topic says how large a message may be, so that is told when it was asked.
+    let failure = async {
+        producer.write(&[large]).await?;
+        producer.commit(&state(1)).await
+    }
+    .await
+    .unwrap_err();
     assert_eq!(failure.code(), codes::message::TOO_LARGE, "{failure}");
+    assert!(failure.text().contains("`orders`"), "{failure}");
     drop(producer);
 
     let claim = plain.claim(token(1), 1).await.unwrap();

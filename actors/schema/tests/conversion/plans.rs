@@ -192,7 +192,11 @@ fn several_tables_go_to_one_if_they_are_alike() {
         .collect();
     assert_eq!(
         states,
-        [ObjectState::Ready, ObjectState::Completed, ObjectState::Failed]
+        [
+            ObjectState::Ready,
+            ObjectState::CompletedWithConversion,
+            ObjectState::Failed
+        ]
     );
 }
 

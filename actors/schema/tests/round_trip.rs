@@ -383,3 +383,30 @@ proptest! {
         let _ = TableDefinition::parse(&text);
     }
 }
+
+/// OceanBase 4.3.5 prints how it keeps rows and indexes; the definition is the same without it.
+#[test]
+fn what_oceanbase_prints_of_its_storage_is_left_out() {
+    let tail = " ORGANIZATION INDEX AUTO_INCREMENT = 7 AUTO_INCREMENT_MODE = 'ORDER' DEFAULT CHARSET = utf8mb4 \
+        COMPRESSION = 'zstd_1.3.8' REPLICA_NUM = 1 BLOCK_SIZE = 16384 USE_BLOOM_FILTER = FALSE \
+        ENABLE_MACRO_BLOCK_BLOOM_FILTER = FALSE TABLET_SIZE = 134217728 PCTFREE = 0";
+    let definition = |index: &str, tail: &str| {
+        let text = format!(
+            "CREATE TABLE `t` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  `r` int(11) NOT NULL,\n  \
+             `v` varchar(10) NOT NULL DEFAULT 'x',\n  `t` longtext DEFAULT NULL,\n  PRIMARY KEY (`id`, `r`),\n  \
+             UNIQUE KEY `u` (`v`, `r`){index},\n  KEY `g` (`r`){index} COMMENT 'c',\n  \
+             CONSTRAINT `f` FOREIGN KEY (`r`) REFERENCES `d`.`p`(`id`) ON UPDATE RESTRICT ON DELETE RESTRICT ,\n  \
+             CONSTRAINT `t_OBCHECK_1` CHECK ((`r` > 0))\n){tail}\n partition by range(r)\n\
+             (partition `p0` values less than (100),\npartition `p1` values less than (MAXVALUE))"
+        );
+        TableDefinition::parse(&text).unwrap()
+    };
+    let plain = definition("", " AUTO_INCREMENT = 7 DEFAULT CHARSET = utf8mb4");
+    assert_eq!(definition(" BLOCK_SIZE 16384 LOCAL", tail), plain);
+    assert_eq!(definition(" BLOCK_SIZE 16384 GLOBAL", tail), plain);
+    assert_eq!(plain.indexes.len(), 3);
+    // Nobody else's compression is left out.
+    let kept = definition("", " DEFAULT CHARSET = utf8mb4 COMPRESSION = 'zlib'");
+    assert_eq!(kept.options.storage.len(), 1);
+    assert!(TableDefinition::parse("CREATE TABLE `t` (\n  `a` int\n) TABLET_SIZES = 1").is_err());
+}

@@ -51,6 +51,11 @@ pub(super) fn index(c: &mut Cursor<'_>) -> Result<IndexDefinition> {
         } else if c.accept("KEY_BLOCK_SIZE") {
             c.accept_symbol("=");
             index.key_block_size = Some(c.integer()?);
+        } else if c.accept("BLOCK_SIZE") {
+            // OceanBase prints how it keeps every index.
+            c.accept_symbol("=");
+            let _: u64 = c.integer()?;
+            let _ = c.accept("LOCAL") || c.accept("GLOBAL");
         } else if c.accept("WITH PARSER") {
             index.parser = Some(c.name()?);
         } else if c.accept("COMMENT") {

@@ -44,6 +44,22 @@ pub(super) const STORAGE_WRITTEN: &[&str] = &[
     "TABLE_TYPE",
 ];
 
+/// Options that OceanBase prints for every table. They say how it keeps rows and mean nothing to any other server, nor to
+/// another OceanBase, which has its own defaults.
+const OCEANBASE: &[&str] = &[
+    "AUTO_INCREMENT_MODE",
+    "BLOCK_SIZE",
+    "ENABLE_MACRO_BLOCK_BLOOM_FILTER",
+    "ORGANIZATION",
+    "PCTFREE",
+    "REPLICA_NUM",
+    "TABLET_SIZE",
+    "USE_BLOOM_FILTER",
+];
+
+/// Its compressions, which no other server knows, begin so.
+const OCEANBASE_COMPRESSIONS: [&str; 3] = ["'zstd_", "'lz4_", "'snappy_"];
+
 /// Options of InnoDB in MariaDB, which are printed in backticks.
 const ENGINE_DEFINED: &[&str] = &[
     "encrypted",
@@ -101,7 +117,20 @@ fn option(c: &mut Cursor<'_>, table: &mut TableDefinition) -> Result<()> {
             if c.accept(name) {
                 c.accept_symbol("=");
                 let value = option_value(c)?;
-                options.storage.push(((*name).to_owned(), value));
+                let own = *name == "COMPRESSION"
+                    && OCEANBASE_COMPRESSIONS
+                        .iter()
+                        .any(|c| value.to_ascii_lowercase().starts_with(c));
+                if !own {
+                    options.storage.push(((*name).to_owned(), value));
+                }
+                return Ok(());
+            }
+        }
+        for name in OCEANBASE {
+            if c.accept(name) {
+                c.accept_symbol("=");
+                option_value(c)?;
                 return Ok(());
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mysql_async::prelude::Queryable as _;
-use oms_core::{Failure, Sink, Source, codes};
+use oms_core::{Failure, Position, Sink, Source, TableName, codes};
 use oms_kafka::{KafkaSettings, KafkaSink, Mechanism, Sasl, Tls};
 use oms_meta::MetaState;
 use oms_mysql::{
@@ -11,6 +11,7 @@ use oms_mysql::{
     binlog::CaptureOptions,
     connection::{Endpoint, Flavor, Secret, ServerInfo, Side, TlsMode, connect, failure},
 };
+use oms_oceanbase::{OceanBaseSink, OceanBaseSource};
 use oms_proto::v1::{
     Connection, DataSource, DataSourceKind, PartialRows, SaslMechanism, ServerFacts, TlsMode as TlsModeName,
 };
@@ -151,11 +152,24 @@ impl Connector {
     }
 
     /// Reads from it. `server_id` names us to the server as a replica; rows of the log that lack columns are refused
-    /// unless the project's policy is to apply them.
+    /// unless the project's policy is to apply them. Where a source's log is made by comparing its tables, this one's
+    /// has no rows: see [`Connector::following`].
     pub(crate) fn source(
         &self,
         server_id: u32,
         partial_rows: PartialRows,
+    ) -> Result<Arc<dyn Source>, Failure> {
+        self.following(server_id, partial_rows, &[], None)
+    }
+
+    /// The same, with a log that has the rows of these tables at least. `began`: where that log began, if rows are read
+    /// that it is to continue.
+    pub(crate) fn following(
+        &self,
+        server_id: u32,
+        partial_rows: PartialRows,
+        tables: &[TableName],
+        began: Option<&Position>,
     ) -> Result<Arc<dyn Source>, Failure> {
         match self.kind() {
             DataSourceKind::Mysql | DataSourceKind::Mariadb => {
@@ -166,7 +180,14 @@ impl Connector {
                 };
                 Ok(Arc::new(MysqlSource::new(self.endpoint.clone(), capture)))
             }
-            other => Err(Failure::new(
+            DataSourceKind::Oceanbase => {
+                let source = OceanBaseSource::new(self.endpoint.clone(), tables.iter().cloned());
+                Ok(Arc::new(match began {
+                    Some(began) => source.reading_as_of(began)?,
+                    None => source,
+                }))
+            }
+            other @ (DataSourceKind::Kafka | DataSourceKind::Unspecified) => Err(Failure::new(
                 codes::api::INVALID_ARGUMENT,
                 format!(
                     "{:?} is {}, which cannot be a source yet",
@@ -194,9 +215,7 @@ impl Connector {
     /// Writes to it.
     pub(crate) fn sink(&self) -> Result<Arc<dyn Sink>, Failure> {
         match self.kind() {
-            DataSourceKind::Oceanbase => {
-                Ok(Arc::new(oms_oceanbase::OceanBaseSink::new(self.endpoint.clone())))
-            }
+            DataSourceKind::Oceanbase => Ok(Arc::new(OceanBaseSink::new(self.endpoint.clone()))),
             DataSourceKind::Mysql | DataSourceKind::Mariadb => {
                 Ok(Arc::new(oms_mysql::sink::MysqlSink::new(self.endpoint.clone())))
             }

@@ -42,7 +42,7 @@ pub use error::Failure;
 pub use gtid::{GtidParseError, MariaDbGtidPosition, MysqlGtidSet};
 pub use message_sink::{Message, MessageClaim, MessageProducer, MessageSink, TopicPlan};
 pub use name::{ObjectKind, ObjectName, TableName};
-pub use position::{BinlogPosition, GtidState, Position};
+pub use position::{BinlogPosition, GtidState, Position, ScnPosition};
 pub use precheck::{PrecheckItem, PrecheckSide, PrecheckStatus};
 pub use progress::{Counters, CountersSnapshot};
 pub use records::{Record, RecordReader, RecordWriter};

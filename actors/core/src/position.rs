@@ -16,6 +16,8 @@ use crate::{MariaDbGtidPosition, MysqlGtidSet};
 pub enum Position {
     /// In the binary log of a server of the MySQL family.
     Binlog(BinlogPosition),
+    /// Between two rounds of a source that is read by comparing its states.
+    Scn(ScnPosition),
 }
 
 impl Position {
@@ -32,8 +34,11 @@ impl Position {
 
 impl PartialOrd for Position {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        let (Self::Binlog(a), Self::Binlog(b)) = (self, other);
-        a.partial_cmp(b)
+        match (self, other) {
+            (Self::Binlog(a), Self::Binlog(b)) => a.partial_cmp(b),
+            (Self::Scn(a), Self::Scn(b)) => a.partial_cmp(b),
+            _ => None,
+        }
     }
 }
 
@@ -41,7 +46,32 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Binlog(p) => p.fmt(f),
+            Self::Scn(p) => p.fmt(f),
         }
+    }
+}
+
+/// A moment of a database that numbers its commits: what is committed at or before `scn` is before it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ScnPosition {
+    /// Identity of the server or tenant whose numbers are meant.
+    pub server: String,
+    /// The system change number: of OceanBase nanoseconds since the epoch by the tenant's clock.
+    pub scn: u64,
+    /// What the tables that are followed were like at that moment: their storage and columns, as a digest. Rows of
+    /// two moments can be compared only if it is the same at both. Takes no part in the order.
+    pub shape: String,
+}
+
+impl PartialOrd for ScnPosition {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self.server == other.server).then(|| self.scn.cmp(&other.scn))
+    }
+}
+
+impl fmt::Display for ScnPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SCN {}", self.scn)
     }
 }
 
@@ -136,6 +166,22 @@ mod tests {
     fn different_servers_without_gtid_do_not_compare() {
         assert_eq!(at("s", "b.000001", 4).partial_cmp(&at("t", "b.000001", 4)), None);
         assert_eq!(at("s", "b.000001", 4).partial_cmp(&at("s", "c.000001", 4)), None);
+    }
+
+    #[test]
+    fn numbers_of_one_server_are_in_order_whatever_the_tables_are_like() {
+        let at = |server: &str, scn, shape: &str| {
+            let (server, shape) = (server.into(), shape.into());
+            Position::Scn(ScnPosition { server, scn, shape })
+        };
+        assert!(at("s", 1, "b") < at("s", 2, "a"));
+        assert_eq!(at("s", 1, "a").partial_cmp(&at("t", 2, "a")), None);
+        assert_eq!(
+            super::tests::at("s", "b.000001", 4).partial_cmp(&at("s", 2, "a")),
+            None
+        );
+        let p = at("s", 1_795_213_761_436_234_004, "0f");
+        assert_eq!(Position::decode(&p.encode()).unwrap(), p);
     }
 
     #[test]

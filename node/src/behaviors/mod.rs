@@ -18,8 +18,8 @@ use oms_core::{ComponentId, ComponentKind, Failure, Position, Sink, Source, Tabl
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
-        CommitOrder, Concurrency, DdlSynchronization, FullOptions, IncrementalOptions, ObjectKind,
-        ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
+        CommitOrder, Concurrency, DataSourceKind, DdlSynchronization, FullOptions, IncrementalOptions,
+        ObjectKind, ObjectState, OnExistingRows, PartialRows, ProjectSpec, StepKind, VerifyScope,
     },
 };
 use oms_verify::{Preset, Scope, VerifyOptions};
@@ -180,8 +180,9 @@ impl Behaviors {
                     .map(|f| f.applied.as_str()),
             )?,
         };
+        let number = server_id(id.project().as_str());
         Ok(Arc::new(Store::new(
-            source.source(server_id(id.project().as_str()), partial_rows(spec))?,
+            source.following(number, partial_rows(spec), &followed(project), None)?,
             self.shelf.clone(),
             settings,
         )))
@@ -220,7 +221,11 @@ impl Behaviors {
             max_conflicts: or(full.max_conflicts, 10_000),
             log_position: steps_include(project, StepKind::IncrTransfer),
         };
-        let source = source.source(server_id(&id.to_string()), partial_rows(spec))?;
+        // Rows are those of where the log began, if the source can show them: then nothing is read that it continues.
+        let store = facts(project, ComponentKind::Store).unwrap_or_default();
+        let began = position(Some(&store.store_start))?;
+        let number = server_id(&id.to_string());
+        let source = source.following(number, partial_rows(spec), &followed(project), began.as_ref())?;
         let (source, left_out) = chosen(source, project);
         let sink = self.sink(destination, &source, project, spec)?;
         let import = FullImport::new(source, sink, settings);
@@ -276,6 +281,8 @@ impl Behaviors {
             },
             publishes: spec.kafka.is_some(),
             commit_order: match incremental.commit_order() {
+                // Rounds that are made again end elsewhere: only what is a prefix of them can be gone on from.
+                _ if source.kind() == DataSourceKind::Oceanbase => oms_apply::CommitOrder::Strict,
                 CommitOrder::Strict => oms_apply::CommitOrder::Strict,
                 CommitOrder::Relaxed | CommitOrder::Unspecified => oms_apply::CommitOrder::Relaxed,
             },
@@ -426,6 +433,16 @@ fn partial_rows(spec: &ProjectSpec) -> PartialRows {
 
 fn table_name(name: &QualifiedName) -> TableName {
     TableName::new(&name.database, &name.table)
+}
+
+/// All tables that the project has ever moved: what is captured must not change while it runs.
+fn followed(project: &ProjectRecord) -> Vec<TableName> {
+    project
+        .selection
+        .iter()
+        .filter(|o| !o.view)
+        .filter_map(|o| o.source.as_ref().map(table_name))
+        .collect()
 }
 
 /// The tables whose rows move, as [`chosen`] shows them: of tables that become one the first, which stands for all.

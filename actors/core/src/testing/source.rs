@@ -444,7 +444,9 @@ pub async fn positions_that_cannot_be_read_are_refused(bed: &dyn SourceBed) {
     for position in [&start, &end] {
         source.check_position(position).await.expect("what is there");
     }
-    let Position::Binlog(mut foreign) = end.clone();
+    let Position::Binlog(mut foreign) = end.clone() else {
+        panic!("{end} is no position of a binary log");
+    };
     // With GTIDs another server may know where to go on.
     foreign.gtid = GtidState::None;
     let mut beyond = foreign.clone();

@@ -7,8 +7,8 @@ use oms_meta::MetaCommand;
 use oms_proto::{
     meta::{AddObjects, DecideObjectChange, ProjectRecord, QualifiedName, RemoveObjects},
     v1::{
-        AddObjectsRequest, DatabaseSelection, DecideObjectChangeRequest, Project, ProjectSpec,
-        RemoveObjectsRequest,
+        AddObjectsRequest, DataSourceKind, DatabaseSelection, DecideObjectChangeRequest, Project,
+        ProjectSpec, RemoveObjectsRequest,
     },
 };
 use oms_types::ProjectId;
@@ -45,6 +45,13 @@ impl Projects {
         spec.source.clone_from(&ids.source_id);
         spec.destination.clone_from(&ids.destination_id);
         let (source, _) = self.ends(&state, &spec)?;
+        if source.kind() == DataSourceKind::Oceanbase {
+            return Err(Failure::new(
+                codes::api::WRONG_STATE,
+                "which tables of an OceanBase source are followed is fixed when the project is created; make another \
+                 project for the new ones",
+            ));
+        }
         let mut selection = Selecting::of(&spec, &source).await?.resolved.selected;
         // A database as a whole stands for what the project does not move yet.
         let whole: BTreeSet<&str> = spec

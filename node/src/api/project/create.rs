@@ -11,7 +11,10 @@ use oms_mysql::{
 };
 use oms_proto::{
     meta::{CreateProject, DataSourceRecord, ProjectRecord, QualifiedName, SelectedObject},
-    v1::{DataSourceKind, KafkaOptions, PartialRows, Project, ProjectSpec, ValidateProjectResponse},
+    v1::{
+        DataSourceKind, DdlSynchronization, KafkaOptions, PartialRows, Project, ProjectSpec,
+        ValidateProjectResponse,
+    },
 };
 use oms_types::ProjectId;
 
@@ -104,6 +107,19 @@ impl Projects {
             ));
         } else {
             destination.sink()?;
+        }
+        let follows = spec
+            .incremental
+            .is_some_and(|i| i.ddl() == DdlSynchronization::Follow);
+        if follows && source.kind() == DataSourceKind::Oceanbase {
+            let words = "incremental.ddl: statements of an OceanBase source are not followed; rounds stop at them (`stop`)";
+            return Err(Failure::new(codes::api::INVALID_ARGUMENT, words));
+        }
+        // A round gives its changes table by table: a row that passes to a table that is given earlier would be deleted
+        // where it has just been written.
+        if spec.merge_tables && source.kind() == DataSourceKind::Oceanbase {
+            let words = "merge_tables: tables of an OceanBase source cannot be merged into one";
+            return Err(Failure::new(codes::api::INVALID_ARGUMENT, words));
         }
         Ok((source, destination))
     }

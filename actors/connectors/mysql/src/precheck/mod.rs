@@ -4,6 +4,7 @@ mod grants;
 mod keys;
 mod ledger;
 mod log;
+mod moments;
 mod objects;
 mod pair;
 mod plan;

@@ -63,7 +63,8 @@ pub(super) async fn source(
             action,
         );
     }
-    if plan.steps.incr {
+    // What OceanBase's rounds need is tried where they are checked.
+    if plan.steps.incr && info.flavor != Flavor::OceanBase {
         let mut missing = Vec::new();
         if !grants.has_global("REPLICATION SLAVE") && !grants.has_global("REPLICATION REPLICA") {
             missing.push("REPLICATION SLAVE ON *.*".to_owned());

@@ -5,7 +5,7 @@ use oms_core::{Failure, PrecheckItem, PrecheckSide};
 
 use super::{
     ledger::Ledger,
-    log, objects,
+    log, moments, objects,
     pair::{self, End},
     plan::PrecheckPlan,
     privileges,
@@ -113,10 +113,10 @@ async fn open(
             );
             let version = format!("{} ({})", end.info.flavor.name(), end.info.version);
             match (end.info.flavor, side) {
-                (Flavor::Mysql | Flavor::MariaDb, _) | (Flavor::OceanBase, Side::Destination) => {
+                (Flavor::Mysql | Flavor::MariaDb | Flavor::OceanBase, _) => {
                     ledger.passed("DB_VERSION", place, version);
                 }
-                (Flavor::OceanBase | Flavor::TiDb, _) => ledger.warning(
+                (Flavor::TiDb, _) => ledger.warning(
                     "DB_VERSION",
                     place,
                     format!("{version} is not a server that this connector was tested with here"),
@@ -136,7 +136,10 @@ async fn check_source(
 ) -> Result<objects::SourceObjects, Failure> {
     let at = |e| failure(e, Side::Source);
     if plan.steps.incr {
-        log::check(conn, info, ledger).await.map_err(at)?;
+        match info.flavor {
+            Flavor::OceanBase => moments::check(conn, plan, ledger).await.map_err(at)?,
+            _ => log::check(conn, info, ledger).await.map_err(at)?,
+        }
     }
     privileges::source(conn, info, plan, ledger).await.map_err(at)?;
     // MySQL 9.6 moved foreign keys out of the engine, where their changes are logged; the variable
@@ -144,9 +147,11 @@ async fn check_source(
     let native = variables(conn, &["innodb_native_foreign_keys"])
         .await
         .map_err(at)?;
-    let logged = native
+    let native_off = native
         .get("innodb_native_foreign_keys")
         .is_some_and(|v| v.eq_ignore_ascii_case("OFF"));
+    // Rows that are compared tell every change, whatever made it.
+    let logged = native_off || info.flavor == Flavor::OceanBase;
     let mut catalog = Catalog::new(conn, info.flavor, Side::Source);
     let found = objects::source(&mut catalog, info, plan, logged, ledger).await?;
     if plan.steps.full && plan.steps.incr && info.flavor == Flavor::Mysql {

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     cell, consistent, digest, sql_condition,
-    statement::{self, KeyEnd},
+    statement::{self, KeyEnd, View},
 };
 use crate::connection::{Endpoint, Flavor, Side, connect, failure};
 
@@ -44,6 +44,8 @@ pub struct MysqlSnapshotReader {
     digests: Option<bool>,
     /// Conditions of the rows that are wanted, as SQL.
     only: BTreeMap<TableName, String>,
+    /// The moment whose rows are read, where it is not now.
+    as_of: Option<u64>,
 }
 
 /// What was started.
@@ -83,9 +85,23 @@ impl MysqlSnapshotReader {
             room: None,
             digests: None,
             only: BTreeMap::new(),
+            as_of: None,
         };
         reader.conn().await?;
         Ok(reader)
+    }
+
+    /// From the next read on, rows, keys and counts are those of this system change number. Only OceanBase can. `None`:
+    /// as they are when they are asked for.
+    pub fn read_as_of(&mut self, scn: Option<u64>) {
+        self.as_of = scn;
+    }
+
+    fn view(&self) -> View {
+        View {
+            flavor: self.flavor,
+            as_of: self.as_of,
+        }
     }
 
     /// The connection; a new one if there is none.
@@ -276,7 +292,7 @@ async fn take_room(room: Option<&(Arc<Semaphore>, u32)>, bytes: u64) -> Option<A
 }
 
 /// Results come as the bytes that are stored: no conversion to the connection's character set.
-async fn prepare(conn: &mut Conn) -> Result<Flavor, Error> {
+pub(super) async fn prepare(conn: &mut Conn) -> Result<Flavor, Error> {
     let version: Option<String> = conn
         .query_first("SELECT CONCAT(VERSION(), ' ', @@version_comment)")
         .await?;
@@ -310,7 +326,7 @@ impl SnapshotReader for MysqlSnapshotReader {
         self.conn().await?;
         let mut ends = [None, None];
         for (found, end) in ends.iter_mut().zip([KeyEnd::Least, KeyEnd::Greatest]) {
-            let (sql, columns) = statement::key_at(table, end, self.flavor)?;
+            let (sql, columns) = statement::key_at(table, end, self.view())?;
             *found = self
                 .first_row(sql, &columns)
                 .await
@@ -328,7 +344,7 @@ impl SnapshotReader for MysqlSnapshotReader {
         self.stop_reading().await?;
         let side = self.side;
         self.conn().await?;
-        let Some(sql) = statement::estimate(table, range, self.flavor)? else {
+        let Some(sql) = statement::estimate(table, range, self.view())? else {
             return Ok(None);
         };
         let plan: Option<mysql_async::Row> = self
@@ -351,7 +367,7 @@ impl SnapshotReader for MysqlSnapshotReader {
     ) -> Result<Option<Row>, Failure> {
         self.stop_reading().await?;
         self.conn().await?;
-        let (sql, columns) = statement::chunk_end(table, after, rows, self.flavor)?;
+        let (sql, columns) = statement::chunk_end(table, after, rows, self.view())?;
         self.first_row(sql, &columns)
             .await
             .map_err(|e| e.context(&table.name))
@@ -367,11 +383,11 @@ impl SnapshotReader for MysqlSnapshotReader {
         if order == KeyOrder::Any
             && self.room.is_some()
             && !self.consistent
-            && let Some(sql) = statement::chunk_of_small(&table, range, self.flavor, only)?
+            && let Some(sql) = statement::chunk_of_small(&table, range, self.view(), only)?
         {
             return self.start_sized(table, vec![sql], true).await;
         }
-        let sql = statement::chunk(&table, range, order, self.flavor, only)?;
+        let sql = statement::chunk(&table, range, order, self.view(), only)?;
         self.start(table, vec![sql]).await
     }
 
@@ -416,7 +432,7 @@ impl SnapshotReader for MysqlSnapshotReader {
     }
 
     async fn read_keys(&mut self, table: Arc<TableSchema>, keys: &[Row]) -> Result<(), Failure> {
-        let statements = statement::keys(&table, keys)?;
+        let statements = statement::keys(&table, keys, self.view())?;
         self.start(table, statements).await
     }
 
@@ -461,14 +477,18 @@ impl SnapshotReader for MysqlSnapshotReader {
         let read = TableRead {
             estimated_rows: table.estimated_rows,
         };
-        let sql = statement::all(&table, self.only.get(&table.name).map(String::as_str));
+        let sql = statement::all(
+            &table,
+            self.only.get(&table.name).map(String::as_str),
+            self.view(),
+        );
         self.start(table, vec![sql]).await?;
         Ok(read)
     }
 
     async fn next_batch(&mut self, max_bytes: usize) -> Result<Option<RowBatch>, Failure> {
         let mut batch = RowBatch::default();
-        let side = self.side;
+        let (side, view) = (self.side, self.view());
         loop {
             if let Some(reading) = &mut self.reading
                 && reading.running.is_none()
@@ -484,7 +504,7 @@ impl SnapshotReader for MysqlSnapshotReader {
                 }
                 batch.room.clone_from(&reading.room);
                 if let Some((key, _)) = reading.large.pop_front() {
-                    reading.waiting = statement::keys(&reading.table, &[key])?.into();
+                    reading.waiting = statement::keys(&reading.table, &[key], view)?.into();
                 }
             }
             if !self.run_next().await? {
@@ -545,9 +565,11 @@ impl SnapshotReader for MysqlSnapshotReader {
     async fn count(&mut self, table: &TableSchema) -> Result<u64, Failure> {
         self.stop_reading().await?;
         let side = self.side;
+        self.conn().await?;
+        let place = statement::place(table, self.view());
         let conn = self.conn().await?;
         let counted: Option<u64> = conn
-            .query_first(format!("SELECT COUNT(*) FROM {}", table.name))
+            .query_first(format!("SELECT COUNT(*) FROM {place}"))
             .await
             .map_err(|e| failure(e, side).context(&table.name))?;
         Ok(counted.unwrap_or(0))

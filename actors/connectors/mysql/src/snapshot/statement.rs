@@ -6,6 +6,29 @@ use super::literal;
 use crate::catalog::quoted;
 use crate::connection::Flavor;
 
+/// How a server is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// What it is.
+    pub(super) flavor: Flavor,
+    /// The system change number at which OceanBase is asked for rows; `None`: as they are now.
+    pub(super) as_of: Option<u64>,
+}
+
+impl From<Flavor> for View {
+    fn from(flavor: Flavor) -> Self {
+        Self { flavor, as_of: None }
+    }
+}
+
+/// The table in a FROM clause.
+pub(super) fn place(table: &TableSchema, view: View) -> String {
+    match view.as_of {
+        Some(scn) => format!("{} AS OF SNAPSHOT {scn}", table.name),
+        None => table.name.to_string(),
+    }
+}
+
 /// Rows whose keys are named in one statement.
 const KEYS_PER_STATEMENT: usize = 200;
 /// Bytes of such a statement.
@@ -48,9 +71,12 @@ fn key(table: &TableSchema) -> Result<KeyColumns<'_>, Failure> {
 /// All columns of the table in its order. ENUM and SET as numbers: their texts are ambiguous (the
 /// invalid value and an empty member look alike) and depend on character sets. `+ 0` would make a
 /// DOUBLE of them, which does not hold 64 bits.
-fn select_list(columns: &[&Column]) -> String {
+pub(super) fn select_list(columns: &[&Column], alias: Option<&str>) -> String {
     let each = columns.iter().map(|column| {
-        let name = quoted(&column.name);
+        let name = match alias {
+            Some(alias) => format!("{alias}.{}", quoted(&column.name)),
+            None => quoted(&column.name),
+        };
         match column.ty {
             ColumnType::Enum { .. } | ColumnType::Set { .. } => format!("CAST({name} AS UNSIGNED)"),
             _ => name,
@@ -60,7 +86,7 @@ fn select_list(columns: &[&Column]) -> String {
 }
 
 fn all_columns(table: &TableSchema) -> String {
-    select_list(&table.columns.iter().collect::<Vec<_>>())
+    select_list(&table.columns.iter().collect::<Vec<_>>(), None)
 }
 
 fn order_by(key: &KeyColumns<'_>) -> String {
@@ -145,9 +171,10 @@ pub(super) const LARGE: u64 = 1 << 20;
 pub(super) fn chunk_of_small(
     table: &TableSchema,
     range: &ChunkRange,
-    flavor: Flavor,
+    view: impl Into<View>,
     only: Option<&str>,
 ) -> Result<Option<String>, Failure> {
+    let view = view.into();
     let is_long = |c: &&Column| {
         matches!(
             c.ty,
@@ -166,18 +193,18 @@ pub(super) fn chunk_of_small(
     let size = lengths.join(" + ");
     let mut list = Vec::with_capacity(table.columns.len() + 1);
     for column in &table.columns {
-        let plain = select_list(&[column]);
+        let plain = select_list(&[column], None);
         list.push(match is_long(&column) {
             true => format!("IF({size} > {LARGE}, NULL, {plain})"),
             false => plain,
         });
     }
     let key = key(table)?;
-    let within = within(&key, range, false, flavor, only)?;
+    let within = within(&key, range, false, view.flavor, only)?;
     Ok(Some(format!(
         "SELECT {}, {size} FROM {}{within}",
         list.join(", "),
-        table.name
+        place(table, view)
     )))
 }
 
@@ -186,13 +213,14 @@ pub(super) fn chunk(
     table: &TableSchema,
     range: &ChunkRange,
     order: KeyOrder,
-    flavor: Flavor,
+    view: impl Into<View>,
     only: Option<&str>,
 ) -> Result<String, Failure> {
+    let view = view.into();
     let key = key(table)?;
     let ordered = order == KeyOrder::Ordered;
-    let mut sql = format!("SELECT {} FROM {}", all_columns(table), table.name);
-    sql.push_str(&within(&key, range, ordered, flavor, only)?);
+    let mut sql = format!("SELECT {} FROM {}", all_columns(table), place(table, view));
+    sql.push_str(&within(&key, range, ordered, view.flavor, only)?);
     if ordered {
         sql.push_str(&order_by(&key));
     }
@@ -204,19 +232,21 @@ pub(super) fn aggregate(
     table: &TableSchema,
     range: &ChunkRange,
     aggregates: &str,
-    flavor: Flavor,
+    view: impl Into<View>,
 ) -> Result<String, Failure> {
+    let view = view.into();
     let key = key(table)?;
-    let within = within(&key, range, true, flavor, None)?;
-    Ok(format!("SELECT {aggregates} FROM {}{within}", table.name))
+    let within = within(&key, range, true, view.flavor, None)?;
+    Ok(format!("SELECT {aggregates} FROM {}{within}", place(table, view)))
 }
 
 /// The least or the greatest key, and the columns that are selected.
 pub(super) fn key_at(
     table: &TableSchema,
     end: KeyEnd,
-    flavor: Flavor,
+    view: impl Into<View>,
 ) -> Result<(String, Vec<&Column>), Failure> {
+    let view = view.into();
     let key = key(table)?;
     let descending = match end {
         KeyEnd::Least => "",
@@ -229,9 +259,9 @@ pub(super) fn key_at(
         .collect();
     let sql = format!(
         "SELECT {} FROM {}{} ORDER BY {} LIMIT 1",
-        select_list(&key.columns),
-        table.name,
-        force(&key, flavor),
+        select_list(&key.columns, None),
+        place(table, view),
+        force(&key, view.flavor),
         order.join(", ")
     );
     Ok((sql, key.columns))
@@ -249,14 +279,15 @@ pub(super) enum KeyEnd {
 pub(super) fn estimate(
     table: &TableSchema,
     range: &ChunkRange,
-    flavor: Flavor,
+    view: impl Into<View>,
 ) -> Result<Option<String>, Failure> {
-    match flavor {
+    let view = view.into();
+    match view.flavor {
         Flavor::Mysql | Flavor::MariaDb => {}
         Flavor::OceanBase | Flavor::TiDb => return Ok(None),
     }
     let key = key(table)?;
-    let within = within(&key, range, true, flavor, None)?;
+    let within = within(&key, range, true, view.flavor, None)?;
     // `FORMAT` is newer than MySQL 5.5 and MariaDB's default differs from no other: the table form is everywhere.
     Ok(Some(format!("EXPLAIN SELECT 1 FROM {}{within}", table.name)))
 }
@@ -266,14 +297,15 @@ pub(super) fn chunk_end<'t>(
     table: &'t TableSchema,
     after: Option<&Row>,
     rows: u64,
-    flavor: Flavor,
+    view: impl Into<View>,
 ) -> Result<(String, Vec<&'t Column>), Failure> {
+    let view = view.into();
     let key = key(table)?;
     let mut sql = format!(
         "SELECT {} FROM {}{}",
-        select_list(&key.columns),
-        table.name,
-        force(&key, flavor)
+        select_list(&key.columns, None),
+        place(table, view),
+        force(&key, view.flavor)
     );
     if let Some(after) = after {
         sql.push_str(" WHERE ");
@@ -285,9 +317,9 @@ pub(super) fn chunk_end<'t>(
 }
 
 /// Statements that read the rows with these keys.
-pub(super) fn keys(table: &TableSchema, wanted: &[Row]) -> Result<Vec<String>, Failure> {
+pub(super) fn keys(table: &TableSchema, wanted: &[Row], view: View) -> Result<Vec<String>, Failure> {
     let key = key(table)?;
-    let head = format!("SELECT {} FROM {} WHERE ", all_columns(table), table.name);
+    let head = format!("SELECT {} FROM {} WHERE ", all_columns(table), place(table, view));
     let mut statements = Vec::new();
     let mut conditions: Vec<String> = Vec::new();
     let mut bytes = 0;
@@ -342,11 +374,11 @@ pub(super) fn keys(table: &TableSchema, wanted: &[Row]) -> Result<Vec<String>, F
 }
 
 /// All rows that are wanted.
-pub(super) fn all(table: &TableSchema, only: Option<&str>) -> String {
+pub(super) fn all(table: &TableSchema, only: Option<&str>, view: View) -> String {
     let only = only
         .map(|condition| format!(" WHERE {condition}"))
         .unwrap_or_default();
-    format!("SELECT {} FROM {}{only}", all_columns(table), table.name)
+    format!("SELECT {} FROM {}{only}", all_columns(table), place(table, view))
 }
 
 #[cfg(test)]
@@ -443,19 +475,49 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_stands_behind_the_table() {
+        let view = View {
+            flavor: Flavor::OceanBase,
+            as_of: Some(17),
+        };
+        let range = ChunkRange {
+            after: Some(bound(1, b"z")),
+            through: None,
+        };
+        assert_eq!(
+            chunk(&table(), &range, KeyOrder::Any, view, None).unwrap(),
+            "SELECT `a`, `b`, CAST(`s` AS UNSIGNED) FROM `d`.`t``` AS OF SNAPSHOT 17 WHERE \
+             (`a` >= 1 AND (`a` > 1 OR (`a` = 1 AND (`b` > _gbk X'7a'))))"
+        );
+        assert_eq!(
+            all(&table(), Some("`a` = 1"), view),
+            "SELECT `a`, `b`, CAST(`s` AS UNSIGNED) FROM `d`.`t``` AS OF SNAPSHOT 17 WHERE `a` = 1"
+        );
+        assert!(
+            keys(&table(), &[bound(1, b"k")], view).unwrap()[0].contains("`t``` AS OF SNAPSHOT 17 WHERE")
+        );
+        let (sql, _) = chunk_end(&table(), None, 5, view).unwrap();
+        assert_eq!(
+            sql,
+            "SELECT `a`, `b` FROM `d`.`t``` AS OF SNAPSHOT 17 ORDER BY `a`, `b` LIMIT 1 OFFSET 4"
+        );
+    }
+
+    #[test]
     fn keys_are_batched() {
         let many: Vec<Row> = (0..450).map(|n| bound(n, b"k")).collect();
-        let statements = keys(&table(), &many).unwrap();
+        let statements = keys(&table(), &many, Flavor::Mysql.into()).unwrap();
         assert_eq!(statements.len(), 3);
         assert!(statements[2].ends_with("(`a` = 449 AND `b` = _gbk X'6b')"));
         assert!(
             keys(
                 &table(),
-                &[RowBuilder::build([Value::Int(1)].into_iter()).unwrap()]
+                &[RowBuilder::build([Value::Int(1)].into_iter()).unwrap()],
+                Flavor::Mysql.into()
             )
             .is_err()
         );
-        assert!(keys(&table(), &[]).unwrap().is_empty());
+        assert!(keys(&table(), &[], Flavor::Mysql.into()).unwrap().is_empty());
     }
 
     #[test]

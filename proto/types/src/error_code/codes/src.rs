@@ -24,7 +24,7 @@ area! {
         "Set binlog_format=ROW for all sessions at the source.";
     LOG_PURGED = "OMS-SRC-0008", StopAndAsk, "the source no longer has the log that follows the position",
         "The binary log files that hold the next changes were purged.",
-        "Import the tables again; keep the log longer at the source (binlog_expire_logs_seconds, expire_logs_days). The message names the missing range.";
+        "Import the tables again; keep the log longer at the source (binlog_expire_logs_seconds, expire_logs_days; of OceanBase undo_retention). The message names the missing range.";
     UNKNOWN_EVENT = "OMS-SRC-0009", StopAndAsk, "an event of the log is not known",
         "The log holds an event, a type or a flag that this version cannot decode; going on could lose rows.",
         "Report the position and the event type; exclude the table if the event belongs to one.";
@@ -55,4 +55,10 @@ area! {
     KEYS_COLLIDE = "OMS-SRC-0018", StopAndAsk, "keys are in several of the tables that are merged into one",
         "Rows of different source tables have the same key, and go to the same destination table: it can hold only one of them.",
         "Give the rows other keys at the source, move the tables to tables of their own, or leave rows out with `filter`; then resume and verify: a row whose key another one gave up since the project began may be missing and is reported.";
+    REDEFINED = "OMS-SRC-0019", StopAndAsk, "a table was redefined while it was followed",
+        "A source that is read in rounds compares the rows of two moments. Between them a table or a partition of it was truncated, dropped, rebuilt or renamed, or its columns were changed: the difference of the rows would not be what happened.",
+        "Everything up to the position is captured and is applied. Begin a new project for the tables that the message names, once no such statements are to come.";
+    ROUND_INCONSISTENT = "OMS-SRC-0020", StopAndAsk, "the rows of a round do not add up",
+        "The number of rows before a round, what was found inserted and deleted, and the number of rows behind it contradict each other. Nothing of the round is applied.",
+        "Compare the table with full verification and report what the message says.";
 }

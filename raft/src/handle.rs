@@ -260,7 +260,7 @@ impl<S: StateMachine> RaftHandle<S> {
     }
 
     /// Asks for votes on this node after `after`, if it follows `leader` in `term` then and now, and has the log up to
-    /// `last_log`. Returns when the votes have been asked for.
+    /// `last_log` then. Returns when the votes have been asked for.
     ///
     /// # Errors
     /// [`RaftError::Membership`] when something else is the case; nothing was done then.

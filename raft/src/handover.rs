@@ -136,8 +136,8 @@ impl Drop for Silence {
     }
 }
 
-/// Asks for votes on this node after `after`, if until then nothing has changed: it follows `leader` in `term`, and has the
-/// log up to `last_log`.
+/// Asks for votes on this node after `after`, if until then it follows `leader` in `term`, and has the log up to
+/// `last_log` by then. The leader knows that it has; what this node knows of itself comes a moment later.
 ///
 /// Returns when the votes have been asked for; dropping the future before that calls it off.
 pub(crate) async fn stand(
@@ -146,25 +146,25 @@ pub(crate) async fn stand(
     last_log: u64,
     after: Duration,
 ) -> RaftResult<()> {
-    let check = || {
-        let metrics = raft.metrics();
+    let metrics = raft.metrics();
+    let follows = || {
         let now = metrics.borrow();
         if now.current_term != term || now.current_leader != Some(leader) || now.id == leader {
             return Err(RaftError::Membership(format!(
                 "this node does not follow node {leader} in term {term}"
             )));
         }
-        if now.last_log_index < Some(last_log) {
-            return Err(RaftError::Membership(format!(
-                "this node has the log up to {}, the leader up to {last_log}",
-                now.last_log_index.unwrap_or(0)
-            )));
-        }
-        Ok(())
+        Ok(now.last_log_index)
     };
-    check()?;
+    follows()?;
     tokio::time::sleep(after).await;
-    check()?;
+    let last = follows()?;
+    if last < Some(last_log) {
+        return Err(RaftError::Membership(format!(
+            "this node has the log up to {}, the leader up to {last_log}",
+            last.unwrap_or(0)
+        )));
+    }
     raft.trigger()
         .elect()
         .await

@@ -19,8 +19,8 @@ pub type MetaCommand = Body;
 /// templates; following statements that define tables; filters of rows, choice and mapping of columns, choice of changes;
 /// projects to Kafka and data sources of that kind;
 /// what a conversion loses may stop a project, constraints may wait for the switchover, and objects are recorded with
-/// their conversions and times.
-pub const FEATURE_LEVEL: u32 = 4;
+/// their conversions and times. 5: reverse projects and switchovers; further options of projects to Kafka.
+pub const FEATURE_LEVEL: u32 = 5;
 
 /// Wraps a body for the log. `now_ms` is the proposer's clock.
 pub fn command(now_ms: i64, body: Body) -> Vec<u8> {

@@ -474,6 +474,69 @@ fn a_table_without_a_meaning_fails_alone_and_cancelling_can_be_continued() {
     );
 }
 
+/// A statement may have changed a table at one side when a run is taken up, and a table that could be paired when it was begun
+/// cannot be now, or the other way round. Each keeps its place and its results.
+#[test]
+fn a_run_goes_on_whichever_of_its_tables_can_be_paired() {
+    let planted = [0, 1, 2].map(|n| plant(Kind::Integer, n, &mut rng(n as u64), 100, 0.1));
+    let (world, pairs) = world_of(&planted);
+    let setup = Setup::new();
+    let gone = || {
+        std::sync::Arc::new(oms_core::Failure::new(
+            codes::schema::DEFINITION_DIFFERS,
+            "column `c`",
+        ))
+    };
+    let without = |records: &MemoryRecords, missing: Option<usize>| {
+        let mut pairs = pairs.clone();
+        let left = missing.map(|n| pairs.remove(n));
+        let mut plan = verification(records, &world, pairs, &setup);
+        plan.unpaired
+            .extend(left.map(|p| (p.source.name.clone(), p.destination.name.clone(), gone())));
+        plan
+    };
+    for (before, after) in [(None, Some(0)), (Some(0), None), (Some(0), Some(1))] {
+        let records = MemoryRecords::default();
+        let cancelled = CancellationToken::new();
+        cancelled.cancel();
+        let begun = Verifier::new(without(&records, before));
+        assert_eq!(
+            runtime().block_on(begun.run(&cancelled)).unwrap(),
+            Ended::Cancelled
+        );
+        let plan = without(&records, after);
+        let (results, run) = (plan.results.clone(), plan.run);
+        let ended = runtime().block_on(Verifier::new(plan).run(&CancellationToken::new()));
+        let Ended::Completed(summary) = ended.unwrap() else {
+            panic!("{before:?}, {after:?}: not completed")
+        };
+        assert_eq!(summary.tables, 3);
+        let (tables, found) = runtime().block_on(async {
+            let run = results.run(run).await.unwrap();
+            let mut found = Vec::new();
+            for pair in &pairs {
+                let mut reader = run.differences(&pair.source.name).await.unwrap();
+                found.push(reader.take(usize::MAX).await.unwrap());
+            }
+            (run.tables().await.unwrap(), found)
+        });
+        for (n, pair) in pairs.iter().enumerate() {
+            let result = tables.iter().find(|t| t.source == pair.source.name).unwrap();
+            assert_eq!(result.destination, pair.destination.name);
+            // What was noted as failed before stays so: it was so in this run.
+            let failed = before == Some(n) || after == Some(n);
+            assert_eq!(
+                result.error_code.is_some(),
+                failed,
+                "{before:?}, {after:?}: {result:?}"
+            );
+            if !failed {
+                assert_found(&planted[n], &(result.clone(), found[n].clone()));
+            }
+        }
+    }
+}
+
 #[test]
 fn differences_are_shown_with_values_and_corrections() {
     let mut planted = plant(Kind::Latin1Text, 0, &mut rng(4), 20, 0.0);

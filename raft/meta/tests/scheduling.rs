@@ -3,6 +3,8 @@
 
 mod made;
 
+use std::collections::BTreeMap;
+
 use made::Cluster;
 use oms_meta::{Liveness, NodeView};
 use oms_proto::{
@@ -294,6 +296,50 @@ fn a_verification_makes_room_for_changes() {
             ComponentState::Completed
         );
     }
+}
+
+/// Where a quota was lowered below what runs on a node, as many verifications stop as it takes.
+#[test]
+fn several_verifications_make_room_together() {
+    let mut c = one_region(2);
+    c.change_node(2, NodeState::Cordoned);
+    for p in ["p", "q"] {
+        c.verified_project(p, "s", "d");
+    }
+    c.settle_until(|c| {
+        let placed = c.placed();
+        ["p", "q"]
+            .iter()
+            .all(|p| placed.contains_key(&format!("{p}.full-verification")))
+    });
+    let store = c.component("p.store");
+    c.change_node(2, NodeState::Active);
+    let moved = c.propose(Body::AssignComponent(AssignComponent {
+        project: "p".into(),
+        kind: "store".into(),
+        node: 2,
+        expected_epoch: store.epoch,
+        raise_epoch: true,
+        desired: Desired::Run as i32,
+        step: store.step,
+        by_user: true,
+        ..Default::default()
+    }));
+    moved.unwrap();
+    assert_eq!(c.loads()[&1], 5);
+    c.quota(1, 4);
+    c.lose(2);
+    assert_eq!(c.round(), 3, "two stop, the third starts");
+    let now = c.component("p.store");
+    assert_eq!(now.node, 1);
+    let words = "node 2 is down; p.full-verification, q.full-verification make room";
+    assert_eq!(now.placed_because, words);
+    for p in ["p", "q"] {
+        let stopping = c.component(&format!("{p}.full-verification"));
+        assert_eq!(stopping.desired(), Desired::Stop);
+    }
+    c.settle();
+    assert_eq!(c.loads()[&1], 4);
 }
 
 #[test]
@@ -806,10 +852,13 @@ proptest! {
             c.lose(at as u64 % quotas.len() as u64 + 1);
             let before = c.loads();
             settle(&mut c)?;
-            let verifies = c.placed().iter().any(|(id, node)| id.ends_with("full-verification") && {
-                // A node that runs more than its quota allows gives room to nobody.
+            let mut compared: BTreeMap<u64, usize> = BTreeMap::new();
+            for (_, node) in c.placed().iter().filter(|(id, _)| id.ends_with("full-verification")) {
+                *compared.entry(*node).or_default() += 1;
+            }
+            let verifies = compared.iter().any(|(node, stopping)| {
                 let quota = c.state.node(*node).unwrap().quota as usize;
-                c.view.is_alive(*node) && c.loads()[node] <= quota
+                c.view.is_alive(*node) && c.loads()[node] - stopping < quota
             });
             let waits: Vec<String> = c.state.projects().flat_map(|p| &p.components)
                 .filter(|k| ["store", "incr-sync"].contains(&k.kind.as_str()) && !c.view.is_alive(k.node))

@@ -36,8 +36,19 @@ async fn remove_all(writer: &dyn RecordWriter, list: &str) -> Result<(), VerifyE
     removed.map_err(VerifyError::Records)
 }
 
+/// Whether both name the same tables, in whatever order.
+fn same(a: &[(TableName, TableName)], b: &[(TableName, TableName)]) -> bool {
+    let sorted = |names: &[(TableName, TableName)]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    a.len() == b.len() && (a == b || sorted(a) == sorted(b))
+}
+
 impl Recorder {
-    /// Begins a run, or takes up the one with this number that was begun before.
+    /// Begins a run, or takes up the one with this number that was begun before: its tables then have the order in which it
+    /// was begun ([`RunResults::places`]), whichever they are given in now.
     ///
     /// # Errors
     /// When the number was begun with another scope or other tables.
@@ -49,7 +60,7 @@ impl Recorder {
         tables: Vec<(TableName, TableName)>,
     ) -> Result<Self, VerifyError> {
         if let Some(run) = results.find(number).await? {
-            if run.scope != scope || *run.tables != tables {
+            if run.scope != scope || !same(&run.tables, &tables) {
                 let words = format!("verification run {number} was begun with another scope or other tables");
                 return Err(VerifyError::Unknown(words));
             }

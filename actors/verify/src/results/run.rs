@@ -1,6 +1,9 @@
 //! Reading results.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use oms_core::{ComponentId, RecordReader, Sink, TableName};
 use serde::{Deserialize, Serialize};
@@ -112,7 +115,7 @@ pub struct RunResults {
     pub(super) records: Arc<dyn RecordReader>,
     pub(super) number: u32,
     pub(super) scope: Scope,
-    /// Source and destination, in the order of the project.
+    /// Source and destination, in the order in which the run was begun.
     pub(super) tables: Arc<Vec<(TableName, TableName)>>,
 }
 
@@ -127,7 +130,7 @@ impl RunResults {
         self.scope
     }
 
-    /// The results of its tables, in the order of the project; [`crate::TableVerdict::Unfinished`]
+    /// The results of its tables, in the order in which the run was begun; [`crate::TableVerdict::Unfinished`]
     /// for those that have not ended.
     pub async fn tables(&self) -> Result<Vec<TableResult>, VerifyError> {
         let unfinished = |(source, destination): &(TableName, TableName)| {
@@ -169,6 +172,12 @@ impl RunResults {
     /// Whether the table is in this run.
     pub fn holds(&self, source: &TableName) -> bool {
         self.tables.iter().any(|(s, _)| s == source)
+    }
+
+    /// Where each table stands among those of this run, by its source.
+    pub(crate) fn places(&self) -> HashMap<&TableName, usize> {
+        let tables = self.tables.iter().enumerate();
+        tables.map(|(place, (source, _))| (source, place)).collect()
     }
 
     pub(crate) async fn table_result(&self, table: usize) -> Result<Option<TableResult>, VerifyError> {

@@ -381,6 +381,11 @@ async fn begin(plan: &Verification) -> Result<(Recorder, Vec<Chosen>), VerifyErr
     }
     let names = chosen.iter().map(Chosen::names).collect();
     let recorder = Recorder::begin(&plan.results, plan.recorder.clone(), plan.run, plan.scope, names).await?;
+    // What could be paired when the run was begun may not be now, or the other way round: a statement may have changed the
+    // table at one side only. It has its place all the same.
+    let places = recorder.results().places();
+    chosen.sort_by_key(|table| places.get(&table.names().0).copied());
+    drop(places);
     Ok((recorder, chosen))
 }
 

@@ -28,7 +28,7 @@ fn makes_room(c: &ComponentRecord) -> bool {
 }
 
 impl Plan<'_> {
-    /// A node that is full, and would take the component if a verification there stopped, which it is to do then; and
+    /// A node that is full, and would take the component if verifications there stopped, which they are to do then; and
     /// why. A stopped verification goes on when there is room again.
     pub(super) fn make_room(
         &mut self,
@@ -52,43 +52,50 @@ impl Plan<'_> {
                 && !n.witness
                 && self.view.is_alive(n.id)
                 && !(strict && (avoided.contains(&n.id) || self.troubled(n.id, record, kind)))
-                && usize::try_from(n.quota).is_ok_and(|quota| self.load_of(n.id) <= quota)
         };
-        let best = self
+        let (node, stopping) = self
             .state
             .nodes()
             .filter(candidate)
-            .filter_map(|n| Some((n, self.who_makes_room(n.id)?)))
-            .min_by_key(|(n, _)| {
+            .filter_map(|n| Some((n, self.who_makes_room(n)?)))
+            .min_by_key(|(n, stopping)| {
                 let belongs = region.is_none_or(|(r, _)| n.region == r);
                 let was_there = current.is_some_and(|c| c.node == n.id);
                 (
                     !belongs,
                     avoided.contains(&n.id),
+                    stopping.len(),
                     !was_there,
                     self.load_of(n.id),
                     n.id,
                 )
-            })?;
-        let (node, (project, kind, epoch)) = (best.0.id, best.1);
+            })
+            .map(|(n, stopping)| (n.id, stopping))?;
         if let Some(load) = self.load.get_mut(&node) {
-            *load = load.saturating_sub(1);
+            *load = load.saturating_sub(stopping.len());
         }
-        let room = format!("{project}.{kind} makes room");
+        let names: Vec<String> = stopping.iter().map(|((p, k), _)| format!("{p}.{k}")).collect();
+        let verb = if names.len() == 1 { "makes" } else { "make" };
+        let room = format!("{} {verb} room", names.join(", "));
         let because = prefix(why).map_or_else(|| room.clone(), |words| format!("{words}; {room}"));
-        self.yielding.insert((project, kind), epoch);
+        self.yielding.extend(stopping);
         Some((node, because))
     }
 
-    /// A component on the node that can make room and was not asked yet.
-    fn who_makes_room(&self, node: u64) -> Option<(String, String, u64)> {
-        self.state.projects().find_map(|p| {
-            let found = p.components.iter().find(|c| {
-                let key = (project_id(p).to_owned(), c.kind.clone());
-                c.node == node && makes_room(c) && !self.yielding.contains_key(&key)
-            })?;
-            Some((project_id(p).to_owned(), found.kind.clone(), found.epoch))
-        })
+    /// Components on the node that were not asked yet and make room for one more if they stop: as few as that takes, which
+    /// are several where a quota was lowered below what runs there.
+    fn who_makes_room(&self, node: &NodeRecord) -> Option<Vec<((String, String), u64)>> {
+        let quota = usize::try_from(node.quota).ok().filter(|quota| *quota > 0)?;
+        let needed = (self.load_of(node.id) + 1).saturating_sub(quota).max(1);
+        let able = self.state.projects().flat_map(|p| {
+            let there = p.components.iter().filter(|c| c.node == node.id && makes_room(c));
+            there.map(|c| ((project_id(p).to_owned(), c.kind.clone()), c.epoch))
+        });
+        let stopping: Vec<_> = able
+            .filter(|(key, _)| !self.yielding.contains_key(key))
+            .take(needed)
+            .collect();
+        (stopping.len() == needed).then_some(stopping)
     }
 
     /// The commands that stop what makes room.

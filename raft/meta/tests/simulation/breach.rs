@@ -32,4 +32,6 @@ pub(crate) enum Breach {
     HalfwayUnseen,
     /// A vote is given also to those who lack entries.
     ShortLogs,
+    /// What captures or applies changes waits until a verification ends by itself.
+    NoRoom,
 }

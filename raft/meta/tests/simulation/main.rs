@@ -39,6 +39,7 @@ fn run(seed: u64, breach: Option<Breach>) -> Result<Tally, Violation> {
     let at = |world: &World, v: Violation| format!("seed {seed}, tick {}: {v}", world.tick);
     for _ in 0..CHAOS {
         world.disturb().map_err(|v| at(&world, v))?;
+        world.squeeze().map_err(|v| at(&world, v))?;
         world.advance().map_err(|v| at(&world, v))?;
     }
     world.heal();
@@ -126,6 +127,7 @@ fn whatever_happens_every_effect_is_there_once() {
         ("verifications", sum.verified, count),
         ("damaged rows", sum.damaged, count / 2),
         ("nodes lost for good", sum.gone, count / 4),
+        ("places of verifications given away", sum.made_room, count / 20),
         (
             "changes of voters that another leader finished",
             sum.halfway,
@@ -160,6 +162,7 @@ fn every_rule_that_is_left_out_is_noticed() {
         (Breach::EarlyEnd, "no majority of the voters is left"),
         (Breach::HalfwayUnseen, "never finished"),
         (Breach::ShortLogs, "committed"),
+        (Breach::NoRoom, "waits for a verification"),
     ] {
         let begun = std::time::Instant::now();
         let (_, violations) = run_all(1..2_001, Some(breach), (1, words));

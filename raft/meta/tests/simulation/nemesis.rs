@@ -138,11 +138,11 @@ impl World {
                 ..Default::default()
             })
         };
-        // One node always takes everything, so that what is healed can go on.
+        // One node always takes something, so that what is healed can go on.
         let keeps_one = self
             .state()
             .nodes()
-            .filter(|n| n.id != node_id && n.state() == NodeState::Active && !n.witness && n.quota == 0)
+            .filter(|n| n.id != node_id && n.state() == NodeState::Active && !n.witness)
             .any(|n| self.place_of(n.id).is_some_and(|n| !self.nodes[n].gone));
         let body = match self.random.below(14) {
             0 => change(ProjectChange::Pause),
@@ -272,6 +272,7 @@ impl World {
             });
             let _ = self.commit(leader, body)?;
         }
+        self.make_ends_meet(leader)?;
         for project in 0..self.databases.len() {
             let id = Self::project_id(project);
             let Some(record) = self.state().project(&id).cloned() else {

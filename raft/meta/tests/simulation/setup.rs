@@ -3,9 +3,9 @@
 use oms_meta::{FEATURE_LEVEL, MetaState};
 use oms_proto::{
     meta::{
-        AdmitNode, ChangeProject, Command, CreateDataSource, CreateProject, CreateToken, DataSourceRecord,
-        NodeRecord, ProjectChange, ProjectRecord, QualifiedName, RegisterNode, SelectedObject, TokenRecord,
-        command::Body,
+        AdmitNode, ChangeNode, ChangeProject, Command, CreateDataSource, CreateProject, CreateToken,
+        DataSourceRecord, NodeRecord, ProjectChange, ProjectRecord, QualifiedName, RegisterNode,
+        SelectedObject, TokenRecord, command::Body,
     },
     v1::{DataSource, Project, ProjectSpec, Steps, Token},
 };
@@ -120,6 +120,16 @@ pub(crate) fn world(seed: u64, breach: Option<Breach>) -> World {
         };
         apply(&mut state, Body::ChangeProject(start));
     }
+    // Whether there are quotas is drawn apart, so that a seed without them is the same run as ever.
+    let mut apart = Random::new(seed ^ 0x7175_6f74_6173);
+    // Other rules that are left out are found by the runs that they were found by.
+    let tight = apart.percent(50) && matches!(breach, None | Some(Breach::NoRoom));
+    if tight {
+        for id in 1..=nodes {
+            let quota = u32::try_from(apart.within(1, 3)).unwrap();
+            apply(&mut state, quota_of(id, quota));
+        }
+    }
     let processes: Vec<Node> = (1..=nodes)
         .map(|id| {
             let rate = i64::try_from(random.within(950, 1050)).unwrap();
@@ -136,5 +146,15 @@ pub(crate) fn world(seed: u64, breach: Option<Breach>) -> World {
         state,
         processes,
         usize::try_from(projects).unwrap(),
+        tight.then_some(apart),
     )
+}
+
+/// The command that sets a node's quota.
+pub(crate) fn quota_of(id: u64, quota: u32) -> Body {
+    Body::ChangeNode(ChangeNode {
+        id,
+        quota: Some(quota),
+        ..Default::default()
+    })
 }

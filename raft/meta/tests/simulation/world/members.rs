@@ -187,7 +187,7 @@ impl World {
             .state()
             .nodes()
             .filter(|m| m.state() == NodeState::Active && !m.witness);
-        survives && rest.filter(|m| m.quota == 0 && left(m.id)).count() >= 2
+        survives && rest.filter(|m| left(m.id)).count() >= 2
     }
 
     /// Whether the members are as they should be, long after the last fault.

@@ -4,6 +4,7 @@ mod agent;
 mod consensus;
 mod members;
 mod outcome;
+mod room;
 mod tally;
 mod wire;
 
@@ -45,6 +46,8 @@ pub(crate) struct World {
     rules: Rules,
     policy: SchedulePolicy,
     voters: VoterPolicy,
+    /// Draws what concerns quotas, where nodes have them.
+    pub(crate) quotas: Option<Random>,
     pub(crate) writing: bool,
     /// When the last node was lost for good.
     pub(crate) lost_at: u64,
@@ -58,6 +61,7 @@ impl World {
         state: MetaState,
         nodes: Vec<Node>,
         projects: usize,
+        quotas: Option<Random>,
     ) -> Self {
         let databases = (0..projects)
             .map(|_| (Source { end: 20 }, Destination::new(breach)))
@@ -88,6 +92,7 @@ impl World {
                 ..SchedulePolicy::default()
             },
             voters: VoterPolicy { lost_ms: 4_000 },
+            quotas,
             writing: true,
             lost_at: 0,
             tally: Tally::default(),
@@ -170,7 +175,18 @@ impl World {
         if seen == leading.planned && !self.tick.is_multiple_of(10) {
             return Ok(());
         }
-        for body in self.policy.plan(&state, &view, node.wall_ms(self.tick)) {
+        let mut plan = self.policy.plan(&state, &view, node.wall_ms(self.tick));
+        if self.quotas.is_some() {
+            if self.breach == Some(Breach::NoRoom) {
+                plan = room::without(plan);
+            }
+            self.tally.made_room += room::made(&plan);
+            // What the leader has nothing to say about is as it wants it.
+            if plan.is_empty() {
+                room::given(&state, &view)?;
+            }
+        }
+        for body in plan {
             if self.nodes[leader].leading.is_some() {
                 let _ = self.commit(leader, body)?;
             }

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) verified: u64,
     pub(crate) damaged: u64,
     pub(crate) faults: u64,
+    /// Components that got the place of a verification, where quotas left none.
+    pub(crate) made_room: u64,
 }
 
 impl Tally {
@@ -43,6 +45,7 @@ impl Tally {
             verified: self.verified + other.verified,
             damaged: self.damaged + other.damaged,
             faults: self.faults + other.faults,
+            made_room: self.made_room + other.made_room,
         }
     }
 }

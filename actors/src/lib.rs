@@ -25,10 +25,11 @@ mod components;
 pub use behavior::{Behavior, Completion};
 pub use clock::{Clock, SystemClock};
 pub use components::{
-    Alone, DdlDecision, DdlEntry, DefinitionPorts, EntryState, EntryStep, FollowSettings, FollowedSelection,
-    FullImport, FullImportSettings, FullVerification, FullVerificationSettings, History, IncrSync,
-    IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping, NewTables, OtherNodes, Settle, Shelf,
-    ShelfGuard, ShelvedLog, SourceDefinitions, SourceFacts, Store, StoreSettings, StoreSite, load_pairs_each,
+    Alone, DdlDecision, DdlEntry, DefinitionPorts, EchoCount, EntryState, EntryStep, FollowSettings,
+    FollowedSelection, FullImport, FullImportSettings, FullVerification, FullVerificationSettings, History,
+    IncrSync, IncrSyncSettings, Lanes, LogConsumer, LogStart, LogStream, Mapping, NewTables, OtherNodes,
+    Settle, Shelf, ShelfGuard, ShelvedLog, SourceDefinitions, SourceFacts, Store, StoreSettings, StoreSite,
+    load_pairs_each,
 };
 pub use context::Context;
 pub use host::{ComponentHost, HostError};

@@ -8,7 +8,7 @@ use oms_kafka::{KafkaSettings, KafkaSink, Mechanism, Sasl, Tls};
 use oms_meta::MetaState;
 use oms_mysql::{
     MysqlSource,
-    binlog::CaptureOptions,
+    binlog::{CaptureOptions, OwnWrites},
     connection::{Endpoint, Flavor, Secret, ServerInfo, Side, TlsMode, connect, failure},
 };
 use oms_oceanbase::{OceanBaseSink, OceanBaseSource};
@@ -162,6 +162,26 @@ impl Connector {
         self.following(server_id, partial_rows, &[], None)
     }
 
+    /// As [`Connector::source`]; changes in its log that were written by others of the project's family are left out, and counted
+    /// there. Where a log shows no transactions it is what [`Connector::source`] gives.
+    pub(crate) fn without_echoes(
+        &self,
+        server_id: u32,
+        partial_rows: PartialRows,
+        own_writes: &OwnWrites,
+    ) -> Result<Arc<dyn Source>, Failure> {
+        match self.kind() {
+            DataSourceKind::Mysql | DataSourceKind::Mariadb => {
+                let capture = CaptureOptions {
+                    own_writes: Some(own_writes.clone()),
+                    ..capture_options(server_id, partial_rows)
+                };
+                Ok(Arc::new(MysqlSource::new(self.endpoint.clone(), capture)))
+            }
+            _ => self.source(server_id, partial_rows),
+        }
+    }
+
     /// The same, with a log that has the rows of these tables at least. `began`: where that log began, if rows are read
     /// that it is to continue.
     pub(crate) fn following(
@@ -173,11 +193,7 @@ impl Connector {
     ) -> Result<Arc<dyn Source>, Failure> {
         match self.kind() {
             DataSourceKind::Mysql | DataSourceKind::Mariadb => {
-                let capture = CaptureOptions {
-                    server_id,
-                    refuse_partial_rows: partial_rows != PartialRows::Apply,
-                    ..CaptureOptions::default()
-                };
+                let capture = capture_options(server_id, partial_rows);
                 Ok(Arc::new(MysqlSource::new(self.endpoint.clone(), capture)))
             }
             DataSourceKind::Oceanbase => {
@@ -231,6 +247,14 @@ impl Connector {
                 "the data source has no kind",
             )),
         }
+    }
+}
+
+fn capture_options(server_id: u32, partial_rows: PartialRows) -> CaptureOptions {
+    CaptureOptions {
+        server_id,
+        refuse_partial_rows: partial_rows != PartialRows::Apply,
+        ..CaptureOptions::default()
     }
 }
 

@@ -30,6 +30,7 @@ mod peer;
 mod recovery;
 mod removal;
 mod reporter;
+mod reverse;
 mod secrets;
 mod selection;
 mod server;

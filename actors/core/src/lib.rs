@@ -60,4 +60,6 @@ pub use table_pair::{ColumnPair, TablePair};
 pub use temporal::{CivilDate, CivilDateTime, Duration, format_fraction};
 pub use value::{Value, ValueKind};
 
-pub use oms_types::{ClaimNumber, ComponentId, ComponentKind, Disposition, Epoch, ErrorCode, codes};
+pub use oms_types::{
+    ClaimNumber, ComponentId, ComponentKind, Disposition, Epoch, ErrorCode, ProjectId, codes,
+};

@@ -97,7 +97,11 @@ pub struct IncrSync {
     settings: IncrSyncSettings,
     follow: Option<FollowSettings>,
     left_out: Option<Arc<LeftOut>>,
+    echoes: Option<EchoCount>,
 }
+
+/// How many transactions of the other direction of a link were left out since the component was made.
+pub type EchoCount = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 impl IncrSync {
     /// Applies the project's log, which is on the shelf or found through it on another node.
@@ -114,6 +118,7 @@ impl IncrSync {
             settings,
             follow: None,
             left_out: None,
+            echoes: None,
         }
     }
 
@@ -127,6 +132,22 @@ impl IncrSync {
     /// Tells in its progress what the source leaves out.
     pub fn leaving_out(self, left_out: Option<Arc<LeftOut>>) -> Self {
         Self { left_out, ..self }
+    }
+
+    /// Tells in its progress how many transactions of the other direction its source has left out.
+    pub fn counting_echoes(self, echoes: EchoCount) -> Self {
+        Self {
+            echoes: Some(echoes),
+            ..self
+        }
+    }
+
+    /// What of the other direction was left out, behind a comma; empty if that is nothing.
+    fn echo_words(&self) -> String {
+        match self.echoes.as_ref().map(|count| count()) {
+            None | Some(0) => String::new(),
+            Some(n) => format!(", {n} transactions of the other direction left out"),
+        }
     }
 
     /// Publishes progress until dropped.
@@ -161,10 +182,11 @@ impl IncrSync {
                 p.lag_ms = lag_ms;
                 p.position = watermark.position.to_string();
                 p.detail = format!(
-                    "{} transactions in flight, {}{}",
+                    "{} transactions in flight, {}{}{}",
                     now.transactions_in_flight,
                     link.place(),
-                    left_out_words(self.left_out.as_deref())
+                    left_out_words(self.left_out.as_deref()),
+                    self.echo_words()
                 );
                 p.applied = Some(watermark.position.clone());
             });

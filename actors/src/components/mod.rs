@@ -18,7 +18,7 @@ pub use definitions::{
 };
 pub use full_import::{FullImport, FullImportSettings};
 pub use full_verification::{FullVerification, FullVerificationSettings};
-pub use incr_sync::{FollowSettings, IncrSync, IncrSyncSettings, Lanes, Settle};
+pub use incr_sync::{EchoCount, FollowSettings, IncrSync, IncrSyncSettings, Lanes, Settle};
 pub use other_nodes::{Alone, LogConsumer, LogStart, LogStream, OtherNodes, StoreSite};
 pub use pairs::{Mapping, load_pairs_each};
 pub use shelf::{Shelf, ShelfGuard, ShelvedLog};

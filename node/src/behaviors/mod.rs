@@ -15,6 +15,7 @@ use oms_actors::{
 };
 use oms_apply::{ImportTuning, LeftOut, MergedSource, MergedTables, ShapedSource, TextDecoder, Workers};
 use oms_core::{ComponentId, ComponentKind, Failure, Position, Sink, Source, TableName, codes};
+use oms_mysql::binlog::OwnWrites;
 use oms_proto::{
     meta::{ComponentFacts, ComponentRecord, ProjectRecord, QualifiedName},
     v1::{
@@ -173,7 +174,10 @@ impl Behaviors {
             log_family: log_family(id.project().as_str()),
             reserve_bytes: self.reserve_bytes,
             retention: Duration::from_secs(u64::from(if hours == 0 { 24 } else { hours }) * 3_600),
-            start: position(component.facts.as_ref().map(|f| f.store_start.as_str()))?,
+            start: match position(component.facts.as_ref().map(|f| f.store_start.as_str()))? {
+                Some(start) => Some(start),
+                None => position(Some(&project.log_start))?,
+            },
             applied: position(
                 facts(project, ComponentKind::IncrSync)
                     .as_ref()
@@ -299,10 +303,13 @@ impl Behaviors {
                 .map(|(name, _)| name)
                 .collect(),
         };
-        let log = source.source(server_id(id.project().as_str()), partial_rows(spec))?;
+        let own_writes = OwnWrites::of(id.project());
+        let log = source.without_echoes(server_id(id.project().as_str()), partial_rows(spec), &own_writes)?;
         let (log, left_out) = chosen(log, project);
         let sink = self.sink(destination, &log, project, spec)?;
-        let sync = IncrSync::new(log.clone(), sink, self.shelf.clone(), settings).leaving_out(left_out);
+        let sync = IncrSync::new(log.clone(), sink, self.shelf.clone(), settings)
+            .leaving_out(left_out)
+            .counting_echoes(Arc::new(move || own_writes.transactions()));
         Ok(Arc::new(match incremental.ddl() {
             // Such a project chooses neither rows nor columns.
             DdlSynchronization::Follow => {

@@ -89,6 +89,51 @@ text_id!(
     DataSourceId, "e_", "data source"
 );
 
+/// Characters of the random part of the ids that projects are given.
+const RANDOM: usize = 32;
+
+impl ProjectId {
+    /// What the id of a project has in common with those of its reverse projects, of their reverse projects, and so on.
+    ///
+    /// A project that is no reverse project is given 32 hexadecimal digits; a reverse project those of its project, `r` and 1 to 7
+    /// further letters and digits. So an id alone tells whose link it belongs to, also to a reader that has never heard of the
+    /// project. Any other id is a family of its own.
+    pub fn family(&self) -> &str {
+        family(&self.0)
+    }
+
+    /// The id of a reverse project of this one. `own` are 1 to 7 lower-case letters and digits that tell it from the others.
+    ///
+    /// # Errors
+    /// When this id was not given to a project by a node, or `own` is something else.
+    pub fn reverse(&self, own: &str) -> Result<Self, IdError> {
+        let id: Self = format!("{}r{own}", self.family()).parse()?;
+        if id.family() == self.family() && id.as_str() != self.family() {
+            Ok(id)
+        } else {
+            Err(IdError {
+                text: id.0,
+                what: "reverse project",
+                expected: "expected the id of a project, `r` and 1 to 7 lower-case letters and digits",
+            })
+        }
+    }
+}
+
+/// The family of a project by its id ([`ProjectId::family`]).
+fn family(id: &str) -> &str {
+    let end = ProjectId::PREFIX.len() + RANDOM;
+    let (Some(first), Some(rest)) = (id.get(..end), id.get(end..)) else {
+        return id;
+    };
+    let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let given = first.bytes().skip(ProjectId::PREFIX.len()).all(hexadecimal);
+    let own = rest
+        .strip_prefix('r')
+        .is_some_and(|own| (1..=7).contains(&own.len()));
+    if given && own { first } else { id }
+}
+
 /// A component of a project: `<project>.<kind>`, for example `p_01j9z3.incr-sync`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -170,6 +215,27 @@ mod tests {
         let id: ComponentId = "p_ab12.incr-sync".parse().unwrap();
         assert_eq!(id.kind(), ComponentKind::IncrSync);
         assert_eq!(id.to_string(), "p_ab12.incr-sync");
+    }
+
+    #[test]
+    fn reverse_projects_are_of_one_family_and_others_are_not() {
+        let id: ProjectId = "p_0191d0c0a0b07e3c8f00000000000001".parse().unwrap();
+        let other: ProjectId = "p_0191d0c0a0b07e3c8f00000000000002".parse().unwrap();
+        let reverse = id.reverse("1").unwrap();
+        assert_eq!(reverse.as_str(), "p_0191d0c0a0b07e3c8f00000000000001r1");
+        let back = reverse.reverse("zz00zz9").unwrap();
+        assert_eq!(back.as_str(), "p_0191d0c0a0b07e3c8f00000000000001rzz00zz9");
+        for one in [&id, &reverse, &back] {
+            assert_eq!(one.family(), id.as_str());
+            assert_ne!(one.family(), other.family());
+        }
+        assert!(id.reverse("").is_err());
+        assert!(id.reverse("12345678").is_err());
+        assert!(id.reverse("A").is_err());
+        // Nobody is taken for a relative because of how a short id happens to be written.
+        let short: ProjectId = "p_order".parse().unwrap();
+        assert_eq!(short.family(), "p_order");
+        assert!(short.reverse("1").is_err());
     }
 
     #[test]

@@ -84,6 +84,19 @@ fn decides_losses_or_moments(create: &CreateProject) -> bool {
     options.is_some_and(|o| o.lossy != 0 || o.foreign_keys != 0 || o.checks != 0)
 }
 
+/// Whether it is the way back of another project: an older node would not know where its log begins, nor which writes are
+/// those of the other.
+fn is_reverse(create: &CreateProject) -> bool {
+    let Some(record) = create.record.as_ref() else {
+        return false;
+    };
+    let project = record.public.as_ref();
+    let asked = project.and_then(|p| p.spec.as_ref());
+    !record.log_start.is_empty()
+        || project.is_some_and(|p| !p.reverse_of.is_empty())
+        || asked.is_some_and(|s| !s.reverse_of.is_empty())
+}
+
 /// Whether the destination is a Kafka cluster, which an older node does not know.
 fn publishes(create: &CreateProject) -> bool {
     let project = create.record.as_ref().and_then(|r| r.public.as_ref());
@@ -118,6 +131,7 @@ pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
+        Body::CreateProject(c) if is_reverse(c) => 5,
         // An older node would pass over the words of a choice and move everything.
         Body::CreateProject(c)
             if follows_ddl(c) || chooses(c) || merges(c) || decides_losses_or_moments(c) =>

@@ -18,6 +18,7 @@ mod object;
 mod overlap;
 mod project;
 mod recovery;
+mod reverse;
 mod schedule;
 mod setting;
 mod state;

@@ -42,7 +42,7 @@ impl MetaState {
                 );
             }
         }
-        if let Some(refusal) = self.overlap(record) {
+        if let Some(refusal) = self.unfit_reverse(record).or_else(|| self.overlap(record)) {
             return Err(refusal);
         }
         let mut record = record.clone();

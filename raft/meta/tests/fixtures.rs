@@ -262,6 +262,7 @@ fn project() -> ProjectRecord {
             left_behind: vec!["the tables of omsnode_meta".into()],
             parent: String::new(),
             changes: Vec::new(),
+            reverse_of: String::new(),
         }),
         source_id: "e_1".into(),
         destination_id: "e_2".into(),
@@ -302,6 +303,7 @@ fn project() -> ProjectRecord {
         settle: false,
         settle_behind: String::new(),
         ddl_decisions: Vec::new(),
+        log_start: String::new(),
     }
 }
 
@@ -791,6 +793,29 @@ fn later_shapes_read_as_they_were_written() {
         assert_eq!(read, command, "{name}");
         assert_eq!(read.encode_to_vec(), bytes, "{name}");
     }
+}
+
+#[test]
+fn a_reverse_project_needs_level_5_and_reads_as_it_was_written() {
+    let mut record = project();
+    record.log_start = "{\"at\":1}".into();
+    if let Some(public) = record.public.as_mut() {
+        public.reverse_of = "p_2".into();
+        if let Some(spec) = public.spec.as_mut() {
+            spec.reverse_of = "other".into();
+        }
+    }
+    let body = command::Body::CreateProject(CreateProject { record: Some(record) });
+    assert_eq!(level_of(&body), 5);
+    let command = Command {
+        version: 1,
+        now_ms: 1_234_567,
+        body: Some(body),
+    };
+    let bytes = bytes("create_project_reverse", 5, &command.encode_to_vec());
+    let read = Command::decode(bytes.as_slice()).unwrap();
+    assert_eq!(read, command);
+    assert_eq!(read.encode_to_vec(), bytes);
 }
 
 #[test]

@@ -58,6 +58,8 @@ impl MysqlSource {
         // Spread, so that sources with neighbouring numbers do not meet.
         let offset = reader.wrapping_mul(0x9E37_79B1) >> 1;
         capture.server_id = capture.server_id.wrapping_add(offset) | 0x8000_0000;
+        // Rows that the other direction wrote are in a snapshot or not, like all others.
+        capture.own_writes = None;
         Self::new(self.inner.endpoint.clone(), capture)
     }
 
@@ -144,7 +146,9 @@ impl Source for MysqlSource {
     fn decoder(&self, tables: Arc<TableMap>, from: &Position) -> Result<Box<dyn LogDecoder>, Failure> {
         let refuse = self.inner.capture.refuse_partial_rows;
         Ok(Box::new(
-            BinlogDecoder::new(tables, from.clone()).refuse_partial_rows(refuse),
+            BinlogDecoder::new(tables, from.clone())
+                .refuse_partial_rows(refuse)
+                .leaving_out(self.inner.capture.own_writes.clone()),
         ))
     }
 

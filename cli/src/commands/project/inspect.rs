@@ -27,7 +27,7 @@ pub(crate) struct ListArgs {
     /// Only names that contain this text
     #[arg(long)]
     name: Option<String>,
-    /// Also sub-projects, which move objects that were added
+    /// Also sub-projects, which move objects that were added, and reverse projects
     #[arg(long)]
     sub_projects: bool,
     /// The last changed first, instead of the last created
@@ -159,6 +159,9 @@ fn properties(project: &Project, human: &Human) -> Table {
     table.property("State", project.state().name());
     if !project.parent.is_empty() {
         table.property("Adds objects to", &project.parent);
+    }
+    if !project.reverse_of.is_empty() {
+        table.property("Brings back changes of", &project.reverse_of);
     }
     if let Some(change) = project.changes.last() {
         let words = format!(

@@ -340,6 +340,7 @@ fn filled(spec: ProjectSpec, template: ProjectSpec) -> ProjectSpec {
         incremental: spec.incremental.or(template.incremental),
         verify: spec.verify.or(template.verify),
         kafka: spec.kafka.or(template.kafka),
+        reverse_of: spec.reverse_of,
     }
 }
 

@@ -18,10 +18,11 @@ use oms_proto::{
 };
 use oms_types::ProjectId;
 
-use super::Projects;
+use super::{Projects, find};
 use crate::{
     behaviors::{precheck_items, text_decoder},
     connectors::Connector,
+    reverse::{ReverseStart, WantedReverse, reverse_record},
     selection::{Resolved, check_against, check_spec, databases, published, resolve},
 };
 
@@ -32,7 +33,7 @@ impl Projects {
         offline: bool,
     ) -> Result<ValidateProjectResponse, Failure> {
         let state = self.0.metadata.latest().await?;
-        let spec = &self.completed(&state, spec.clone());
+        let spec = &self.completed(&state, spec.clone())?.spec;
         check_spec(spec)?;
         let (source, destination) = self.ends(&state, spec)?;
         if offline {
@@ -53,7 +54,7 @@ impl Projects {
 
     pub(super) async fn create(&self, spec: ProjectSpec) -> Result<Project, Failure> {
         let state = self.0.metadata.latest().await?;
-        let mut spec = self.completed(&state, spec);
+        let Completed { mut spec, reverse } = self.completed(&state, spec)?;
         check_spec(&spec)?;
         if state.project(&spec.name).is_some() {
             return Err(Failure::new(
@@ -66,13 +67,20 @@ impl Projects {
         check_choice(&spec, &source, &selection).await?;
         spec.source.clone_from(&source.data_source.name);
         spec.destination.clone_from(&destination.data_source.name);
-        let random = uuid::Uuid::now_v7().simple().to_string();
-        let id =
-            ProjectId::from_suffix(&random).map_err(|e| Failure::new(codes::api::INTERNAL, e.to_string()))?;
+        let (id, reverse_of) = match reverse {
+            Some(reverse) => (reverse.id, reverse.reverse_of),
+            None => {
+                let random = uuid::Uuid::now_v7().simple().to_string();
+                let id = ProjectId::from_suffix(&random);
+                let id = id.map_err(|e| Failure::new(codes::api::INTERNAL, e.to_string()))?;
+                (id.to_string(), String::new())
+            }
+        };
         let record = ProjectRecord {
             public: Some(Project {
-                id: id.to_string(),
+                id: id.clone(),
                 spec: Some(spec),
+                reverse_of,
                 ..Default::default()
             }),
             source_id: source.data_source.id,
@@ -85,7 +93,7 @@ impl Projects {
             .metadata
             .propose(MetaCommand::CreateProject(CreateProject { record: Some(record) }))
             .await?;
-        self.get(id.as_str()).await
+        self.get(&id).await
     }
 
     /// Both ends of a spec, each able to play its part.
@@ -125,15 +133,94 @@ impl Projects {
     }
 
     /// The spec of a project to this destination: one to Kafka says how messages are written, if only that all is as
-    /// usual, so that it is known by its spec.
-    pub(super) fn completed(&self, state: &MetaState, mut spec: ProjectSpec) -> ProjectSpec {
+    /// usual, so that it is known by its spec. That of a reverse project has what follows from its project.
+    ///
+    /// # Errors
+    /// `OMS-API-0001` names all at once that a reverse project cannot bring back.
+    pub(super) fn completed(&self, state: &MetaState, mut spec: ProjectSpec) -> Result<Completed, Failure> {
+        if !spec.reverse_of.is_empty() {
+            let reverse = self.reverse(state, spec)?;
+            let spec = reverse.spec.clone().unwrap_or_default();
+            return Ok(Completed {
+                spec,
+                reverse: Some(reverse),
+            });
+        }
         let kind = |d: &DataSourceRecord| Some(d.public.as_ref()?.connection.as_ref()?.kind());
         let kafka = state.data_source(&spec.destination).and_then(kind) == Some(DataSourceKind::Kafka);
         if kafka && spec.kafka.is_none() {
             spec.kafka = Some(KafkaOptions::default());
         }
-        spec
+        Ok(Completed { spec, reverse: None })
     }
+
+    /// The project that a spec with `reverse_of` asks for.
+    fn reverse(&self, state: &MetaState, asked: ProjectSpec) -> Result<Project, Failure> {
+        let forward = find(state, &asked.reverse_of)?;
+        let kind = |id: &str| {
+            let connection = state.data_source(id)?.public.as_ref()?.connection.as_ref()?;
+            Some(connection.kind())
+        };
+        let kinds = (
+            kind(&forward.source_id).unwrap_or_default(),
+            kind(&forward.destination_id).unwrap_or_default(),
+        );
+        let mut problems = named_besides(&asked);
+        let random = uuid::Uuid::now_v7().simple().to_string();
+        let wanted = WantedReverse {
+            name: asked.name,
+            labels: asked.labels,
+            own: random.get(random.len() - OWN..).unwrap_or_default().to_owned(),
+            incremental: asked.incremental,
+            precheck: asked.precheck,
+            start: ReverseStart::Now,
+        };
+        match reverse_record(forward, kinds, wanted) {
+            Ok(record) if problems.is_empty() => {
+                let mut project = record.public.unwrap_or_default();
+                // By their ids: data sources may have got other names since.
+                if let Some(spec) = project.spec.as_mut() {
+                    spec.source = record.source_id;
+                    spec.destination = record.destination_id;
+                }
+                Ok(project)
+            }
+            Ok(_) => Err(Failure::new(codes::api::INVALID_ARGUMENT, problems.join("; "))),
+            Err(more) => {
+                problems.extend(more);
+                Err(Failure::new(codes::api::INVALID_ARGUMENT, problems.join("; "))
+                    .context(format_args!("reverse_of: {:?}", asked.reverse_of)))
+            }
+        }
+    }
+}
+
+/// Characters of a reverse project's id that are its own.
+const OWN: usize = 7;
+
+/// A spec with everything that follows from what it names.
+pub(super) struct Completed {
+    pub(super) spec: ProjectSpec,
+    /// Of a reverse project: its id, and whose reverse project it is.
+    pub(super) reverse: Option<Project>,
+}
+
+/// What a reverse project's spec must leave to its project, and does not.
+fn named_besides(asked: &ProjectSpec) -> Vec<String> {
+    let named = [
+        ("source", !asked.source.is_empty()),
+        ("destination", !asked.destination.is_empty()),
+        ("steps", asked.steps.is_some()),
+        ("databases", !asked.databases.is_empty()),
+        ("rules", asked.rules.is_some()),
+        ("schema", asked.schema.is_some()),
+        ("full", asked.full.is_some()),
+        ("verify", asked.verify.is_some()),
+        ("merge_tables", asked.merge_tables),
+        ("kafka", asked.kafka.is_some()),
+    ];
+    let words = |(field, _)| format!("{field}: follows from `reverse_of`, and is not named beside it");
+    named.into_iter().filter(|(_, is)| *is).map(words).collect()
 }
 
 /// What is chosen of the selected tables, checked against them as they are.

@@ -27,7 +27,7 @@ impl Projects {
     /// not behind them.
     pub(super) async fn preview(&self, spec: ProjectSpec) -> Result<Streaming<PreviewItem>, Failure> {
         let state = self.0.metadata.latest().await?;
-        let spec = self.completed(&state, spec);
+        let spec = self.completed(&state, spec)?.spec;
         check_spec(&spec)?;
         if spec.kafka.is_some() {
             return Err(Failure::new(

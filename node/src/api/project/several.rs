@@ -75,7 +75,7 @@ impl Projects {
             spec.is_some_and(|s| {
                 s.name.contains(&r.name_contains) && r.labels.iter().all(|l| s.labels.contains(l))
             }) && (r.state() == ProjectState::Unspecified || p.state() == r.state())
-                && (r.with_sub_projects || p.parent.is_empty())
+                && (r.with_sub_projects || (p.parent.is_empty() && p.reverse_of.is_empty()))
         };
         let mut projects: Vec<_> = state
             .projects()
@@ -252,6 +252,7 @@ impl Projects {
                 databases: Vec::new(),
                 rules: None,
                 merge_tables: false,
+                reverse_of: String::new(),
                 ..spec
             }),
             ..Default::default()

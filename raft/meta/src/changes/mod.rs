@@ -172,6 +172,7 @@ impl MetaState {
             );
         };
         let project = public(&parent)?;
+        self.has_fixed_objects(project)?;
         use ProjectState as S;
         takes_changes(project, &[S::Init, S::Running, S::Suspend])?;
         let Some((mut sub, id, spec)) = c.sub_project.clone().and_then(|r| {

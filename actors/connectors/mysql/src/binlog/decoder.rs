@@ -17,6 +17,7 @@ use super::{
     event_header::{EventHeader, FLAG_IGNORABLE, HEADER_LENGTH},
     event_kind::{self, Role},
     gtid_event::GtidEvent,
+    own_writes::OwnWrites,
     payload::PayloadReader,
     query_event::{QueryEvent, begins_with, is_word},
     rows_event::{RowsEvent, RowsKind},
@@ -24,6 +25,7 @@ use super::{
     table_map::TableMapEvent,
     table_plan::{RowScratch, TablePlan},
 };
+use crate::sink::META_DATABASE;
 
 /// Table maps that are kept for the next transaction.
 const KEPT_TABLE_MAPS: usize = 4096;
@@ -52,6 +54,8 @@ pub struct BinlogDecoder {
     last: Position,
     limit: usize,
     refuse_partial_rows: bool,
+    /// Whose transactions are left out.
+    own: Option<OwnWrites>,
 }
 
 /// The transaction that is being decoded.
@@ -60,6 +64,10 @@ struct Open {
     id: Option<String>,
     /// `Begin` was given.
     begun: bool,
+    /// It bears the mark of a writer whose transactions are left out.
+    own: bool,
+    /// It changed rows of the project that are left out.
+    left_out: bool,
     /// It was prepared for a two-phase commit by the client.
     xa: bool,
     /// What its only statement means, if it is one.
@@ -81,8 +89,18 @@ struct MappedTable {
     /// The transaction that used it last. A number is only valid in the transaction of its map.
     transaction: u64,
     map: Vec<u8>,
-    /// `None`: not a table of the project.
-    plan: Option<Arc<TablePlan>>,
+    holds: Holds,
+}
+
+/// What a table is to the project.
+#[derive(Clone, Debug)]
+enum Holds {
+    /// Nothing.
+    Nothing,
+    /// A table of it.
+    Rows(Arc<TablePlan>),
+    /// The table in which its own writes are marked.
+    Marks(Arc<TablePlan>),
 }
 
 impl BinlogDecoder {
@@ -104,7 +122,18 @@ impl BinlogDecoder {
             last: from,
             limit: (1 << 30) + (16 << 20),
             refuse_partial_rows: false,
+            own: None,
         }
+    }
+
+    /// Leaves the changes of these transactions out. Such a transaction begins and commits like others, so that transactions keep
+    /// their numbers, and has no rows.
+    pub fn leaving_out(mut self, own: Option<OwnWrites>) -> Self {
+        if own.is_some() {
+            self.names = self.names.with_marks(META_DATABASE);
+        }
+        self.own = own;
+        self
     }
 
     /// Whether rows that lack columns stop the decoder (`OMS-SRC-0015`) instead of being decoded in part.
@@ -375,25 +404,28 @@ impl BinlogDecoder {
             return Ok(());
         }
         let event = TableMapEvent::parse(body)?;
-        let plan = match (
+        let (Ok(database), Ok(table)) = (
             std::str::from_utf8(event.database),
             std::str::from_utf8(event.table),
-        ) {
-            (Ok(database), Ok(table)) => match self.indexes.get(&TableName::new(database, table)) {
-                Some(&index) => match self.tables.get(index) {
-                    Some(schema) => Some(Arc::new(TablePlan::new(index, schema, &event)?)),
-                    None => None,
-                },
-                None => None,
+        ) else {
+            return Err(EventError::corrupt("the name of a table is not UTF-8"));
+        };
+        let known = self.indexes.get(&TableName::new(database, table)).copied();
+        let holds = match known.and_then(|index| Some((index, self.tables.get(index)?))) {
+            Some((index, schema)) => Holds::Rows(Arc::new(TablePlan::new(index, schema, &event)?)),
+            None => match &self.own {
+                Some(own) => own
+                    .plan(&event)?
+                    .map_or(Holds::Nothing, |plan| Holds::Marks(Arc::new(plan))),
+                None => Holds::Nothing,
             },
-            _ => return Err(EventError::corrupt("the name of a table is not UTF-8")),
         };
         self.maps.insert(
             event.table_id,
             MappedTable {
                 transaction: self.transaction,
                 map: map.to_vec(),
-                plan,
+                holds,
             },
         );
         Ok(())
@@ -403,10 +435,11 @@ impl BinlogDecoder {
         let Some(id) = RowsEvent::table_id(body)? else {
             return Ok(());
         };
-        let plan = match self.maps.get(&id) {
-            Some(table) if table.transaction == self.transaction => match &table.plan {
-                Some(plan) => plan.clone(),
-                None => return Ok(()),
+        let (plan, marks) = match self.maps.get(&id) {
+            Some(table) if table.transaction == self.transaction => match &table.holds {
+                Holds::Rows(plan) => (plan.clone(), false),
+                Holds::Marks(plan) => (plan.clone(), true),
+                Holds::Nothing => return Ok(()),
             },
             _ => {
                 return Err(EventError::corrupt(format!(
@@ -414,6 +447,10 @@ impl BinlogDecoder {
                 )));
             }
         };
+        if let Some(open) = self.open.as_mut().filter(|open| open.own) {
+            open.left_out |= !marks;
+            return Ok(());
+        }
         let event = RowsEvent::parse(kind, body, self.limit)?;
         if event.columns != plan.event_columns() {
             return Err(EventError::corrupt(format!(
@@ -432,7 +469,7 @@ impl BinlogDecoder {
                 ),
             ));
         }
-        if self.refuse_partial_rows {
+        if self.refuse_partial_rows && !marks {
             let missing = plan
                 .missing(event.present)
                 .or_else(|| plan.missing(event.present_after));
@@ -450,7 +487,7 @@ impl BinlogDecoder {
         let Some(open) = &mut self.open else {
             return Err(EventError::corrupt("rows outside of a transaction"));
         };
-        if !open.begun {
+        if !open.begun && !marks {
             open.begun = true;
             out.push(LogEvent::Begin { id: open.id.take() });
         }
@@ -480,11 +517,26 @@ impl BinlogDecoder {
                     (Some(before), Some(after))
                 }
             };
-            out.push(LogEvent::Row(RowChange {
-                table: plan.index,
-                before,
-                after,
-            }));
+            if !marks {
+                out.push(LogEvent::Row(RowChange {
+                    table: plan.index,
+                    before,
+                    after,
+                }));
+                continue;
+            }
+            let made = match &self.own {
+                Some(own) => own.made(before.as_ref(), after.as_ref())?,
+                None => false,
+            };
+            // Whoever reads has got changes of it already, and cannot give them back.
+            if made && open.begun {
+                return Err(EventError::of(
+                    codes::src::MARK_TOO_LATE,
+                    "a transaction of the other direction of this link has changes in front of its mark",
+                ));
+            }
+            open.own |= made;
         }
         Ok(())
     }
@@ -494,6 +546,9 @@ impl BinlogDecoder {
         let source_time_us = record.source_time_us;
         self.last.clone_from(&position);
         let open = self.open.take().unwrap_or_default();
+        if let Some(own) = self.own.as_ref().filter(|_| open.own) {
+            own.count(open.left_out);
+        }
         if let Some(logged) = open.statement
             && !open.begun
         {

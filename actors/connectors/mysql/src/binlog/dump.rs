@@ -9,7 +9,7 @@ use mysql_common::{
 };
 use oms_core::{BinlogPosition, Failure, GtidState, MariaDbGtidPosition, MysqlGtidSet, codes};
 
-use super::{encryption::Stream, login, packet::PacketStream};
+use super::{encryption::Stream, login, own_writes::OwnWrites, packet::PacketStream};
 use crate::connection::{Endpoint, Flavor};
 
 /// How to follow a log.
@@ -27,6 +27,8 @@ pub struct CaptureOptions {
     pub connect_timeout: Duration,
     /// Whether rows that lack columns (`binlog_row_image` is not FULL) stop decoding (`OMS-SRC-0015`).
     pub refuse_partial_rows: bool,
+    /// Whose transactions decoders leave out. Readers of rows judge all.
+    pub own_writes: Option<OwnWrites>,
 }
 
 impl Default for CaptureOptions {
@@ -39,6 +41,7 @@ impl Default for CaptureOptions {
             max_event: (1 << 30) + (16 << 20),
             connect_timeout: Duration::from_secs(10),
             refuse_partial_rows: false,
+            own_writes: None,
         }
     }
 }

@@ -12,6 +12,8 @@ use super::tokens::{Token, tokenize};
 pub(crate) struct ProjectNames {
     tables: BTreeSet<(String, String)>,
     databases: BTreeSet<String>,
+    /// A database of which rows are followed, while definitions in it mean nothing.
+    marks: Option<&'static str>,
 }
 
 /// What a statement means for the project.
@@ -36,7 +38,22 @@ impl ProjectNames {
             .map(|t| (t.name.database.to_lowercase(), t.name.table.to_lowercase()))
             .collect();
         let databases = tables.iter().map(|(d, _)| d.clone()).collect();
-        Self { tables, databases }
+        Self {
+            tables,
+            databases,
+            marks: None,
+        }
+    }
+
+    /// The same, where rows of this database matter as much: a change of them that is logged as text is one that cannot be read.
+    pub(crate) fn with_marks(mut self, database: &'static str) -> Self {
+        self.marks = Some(database);
+        self
+    }
+
+    /// Whether rows in a database of this name matter.
+    fn has_rows_in(&self, name: &str) -> bool {
+        self.has_database(name) || self.marks.is_some_and(|marks| marks.eq_ignore_ascii_case(name))
     }
 
     fn has_database(&self, name: &str) -> bool {
@@ -314,7 +331,7 @@ impl Judge<'_> {
         let modifiers = ["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE", "INTO"];
         while modifiers.iter().any(|m| self.skip_word(m)) {}
         match self.qualified() {
-            Some((database, _)) if !self.names.has_database(&database) => {
+            Some((database, _)) if !self.names.has_rows_in(&database) => {
                 // Its own target is elsewhere; what it reads may be in a project database.
                 Meaning::Other
             }
@@ -324,8 +341,8 @@ impl Judge<'_> {
 
     /// A statement that may change rows anywhere it names a database, or in the default one.
     fn rows(&self) -> Meaning {
-        let names = |t: &Token| t.name().is_some_and(|n| self.names.has_database(n));
-        if self.names.has_database(self.database) || self.tokens.iter().any(names) {
+        let names = |t: &Token| t.name().is_some_and(|n| self.names.has_rows_in(n));
+        if self.names.has_rows_in(self.database) || self.tokens.iter().any(names) {
             Meaning::Rows
         } else {
             Meaning::Other
@@ -430,6 +447,30 @@ mod tests {
             Meaning::Other
         );
         assert_eq!(judge("x", "UPDATE y.z SET a = 'd'"), Meaning::Other);
+    }
+
+    #[test]
+    fn marks_that_are_logged_as_text_are_rows_and_their_definitions_are_not() {
+        let names = ProjectNames::new(&TableMap::default()).with_marks("omsnode_meta");
+        for (database, statement) in [
+            ("x", "UPDATE `omsnode_meta`.`fence_v1` SET turn=2 WHERE lane=0"),
+            ("omsnode_meta", "UPDATE x.t SET a = 1"),
+            ("x", "INSERT INTO OMSNODE_META.fence_v1 VALUES (1)"),
+        ] {
+            assert_eq!(names.judge(database, statement), Meaning::Rows, "{statement}");
+        }
+        for statement in [
+            "CREATE TABLE IF NOT EXISTS `omsnode_meta`.`fence_v1` (a int)",
+            "CREATE DATABASE IF NOT EXISTS omsnode_meta",
+            "DROP DATABASE omsnode_meta",
+            "DROP TABLE omsnode_meta.fence_v1",
+        ] {
+            assert_eq!(
+                names.judge("omsnode_meta", statement),
+                Meaning::Other,
+                "{statement}"
+            );
+        }
     }
 
     #[test]

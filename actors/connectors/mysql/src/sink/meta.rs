@@ -6,6 +6,8 @@ use super::literal;
 
 /// The usual name of the hidden database.
 pub const META_DATABASE: &str = "omsnode_meta";
+/// The table that every transaction of a sink changes first.
+pub(crate) const FENCE_TABLE: &str = "fence_v1";
 
 /// Names and definitions of the tables that the sink keeps at a destination.
 ///
@@ -37,7 +39,7 @@ impl MetaTables {
         };
         Self {
             database: database.to_owned(),
-            fence: table("fence_v1"),
+            fence: table(FENCE_TABLE),
             receipt: table("receipt_v1"),
             record: table("record_v1"),
         }

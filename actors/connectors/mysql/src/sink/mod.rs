@@ -33,5 +33,6 @@ mod statement;
 mod value;
 
 pub use dialect::{Dialect, MysqlDialect, SessionFacts};
+pub(crate) use meta::FENCE_TABLE;
 pub use meta::{META_DATABASE, MetaTables};
 pub use mysql_sink::MysqlSink;

@@ -61,4 +61,7 @@ area! {
     ROUND_INCONSISTENT = "OMS-SRC-0020", StopAndAsk, "the rows of a round do not add up",
         "The number of rows before a round, what was found inserted and deleted, and the number of rows behind it contradict each other. Nothing of the round is applied.",
         "Compare the table with full verification and report what the message says.";
+    MARK_TOO_LATE = "OMS-SRC-0021", StopAndAsk, "a mark comes behind what it is to mark",
+        "A transaction that the other direction of this link wrote into this source shows itself as such only behind some of its changes, which were handed on already. Every such transaction changes the fence table first; a proxy or the server must have changed the order.",
+        "Nothing of the transaction was applied. Say what stands between omsnode and the database, and report the message; release the reverse project to go on in one direction.";
 }

@@ -2,6 +2,7 @@
 
 mod charsets;
 mod definitions;
+mod loops;
 mod precheck;
 mod publishing;
 mod schema;

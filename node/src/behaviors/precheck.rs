@@ -11,12 +11,12 @@ use oms_core::{
 use oms_meta::{MetaCommand, steps_of};
 use oms_mysql::precheck::{PrecheckPlan, Seen, Steps, run, run_source};
 use oms_proto::{
-    meta::{SelectedObject, SetPrecheckItems},
+    meta::{QualifiedName, SelectedObject, SetPrecheckItems},
     v1::{self, DdlSynchronization, KafkaOptions, PartialRows, ProjectSpec, StepKind},
 };
 
 use super::{
-    publishing,
+    loops, publishing,
     schema::{self, SchemaPlanning},
 };
 use crate::{connectors::Connector, metadata::Metadata, selection::choices};
@@ -286,11 +286,37 @@ fn shown(item: &PrecheckItem, skipped: &[String]) -> v1::PrecheckItem {
     }
 }
 
+impl Precheck {
+    /// Whether what either direction writes can be told at both ends.
+    async fn loops(&self, context: &Context) -> Vec<v1::PrecheckItem> {
+        let name = |n: &QualifiedName| TableName::new(&n.database, &n.table);
+        let ends = [
+            (
+                &self.source,
+                PrecheckSide::Source,
+                self.selection.iter().map(|o| &o.source).collect::<Vec<_>>(),
+            ),
+            (
+                &self.destination,
+                PrecheckSide::Destination,
+                self.selection.iter().map(|o| &o.destination).collect(),
+            ),
+        ];
+        let mut items = Vec::new();
+        for (end, side, names) in ends {
+            let tables: Vec<TableName> = names.into_iter().flatten().map(name).collect();
+            let item = loops::item(&context.id, context.epoch, end, side, &tables).await;
+            items.push(shown(&item, &[]));
+        }
+        items
+    }
+}
+
 #[async_trait]
 impl Behavior for Precheck {
     async fn run(&self, context: &Context) -> Result<Completion, Failure> {
         let now_us = context.clock.now_ms().saturating_mul(1_000);
-        let items = precheck_items(
+        let mut items = precheck_items(
             &self.spec,
             &self.source,
             &self.destination,
@@ -298,6 +324,9 @@ impl Behavior for Precheck {
             now_us,
         )
         .await;
+        if !self.spec.reverse_of.is_empty() {
+            items.extend(self.loops(context).await);
+        }
         let failed: Vec<_> = items
             .iter()
             .filter(|i| i.status() == v1::PrecheckStatus::Failed)

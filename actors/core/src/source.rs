@@ -201,9 +201,26 @@ pub trait SnapshotReader: Send {
         Ok(None)
     }
 
+    /// A key of the table that lies between two others, behind `after` and before `before`, near a guess: the least
+    /// that is not less than `guess`, and if there is none the greatest. `None`: no key lies between the two, or this reader does
+    /// not tell. Takes no longer the more rows there are.
+    ///
+    /// All comparisons are the server's. A guess need not exist nor lie between the two, and may have fewer values than the key
+    /// has columns: then it lies before all keys that begin with these values.
+    async fn key_near(
+        &mut self,
+        table: &TableSchema,
+        after: &Row,
+        before: &Row,
+        guess: &Row,
+    ) -> Result<Option<Row>, Failure> {
+        let _ = (table, after, before, guess);
+        Ok(None)
+    }
+
     /// The key of the row that lies `rows` rows behind `after` in key order, that is the end of a
-    /// chunk of `rows` rows. `None`: fewer rows are left, the chunk is open-ended. The server steps over so many
-    /// entries of the index: chunks of integer keys are found without it ([`ChunkEnds`](crate::ChunkEnds)).
+    /// chunk of `rows` rows. `None`: fewer rows are left, the chunk is open-ended. So many keys are read for it:
+    /// [`ChunkEnds`](crate::ChunkEnds) finds ends without it where the server tells enough.
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

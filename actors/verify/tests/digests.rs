@@ -84,6 +84,16 @@ impl SnapshotReader for WatchedReader {
         self.inner.estimate_rows(table, range).await
     }
 
+    async fn key_near(
+        &mut self,
+        table: &TableSchema,
+        after: &Row,
+        before: &Row,
+        guess: &Row,
+    ) -> Result<Option<Row>, Failure> {
+        self.inner.key_near(table, after, before, guess).await
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

@@ -62,6 +62,22 @@ impl SnapshotReader for ShapedReader {
         }
     }
 
+    async fn key_near(
+        &mut self,
+        table: &TableSchema,
+        after: &Row,
+        before: &Row,
+        guess: &Row,
+    ) -> Result<Option<Row>, Failure> {
+        match self.seen.find(table)? {
+            None => self.inner.key_near(table, after, before, guess).await,
+            Some(shape) => {
+                let layout = &shape.snapshot().layout;
+                self.inner.key_near(layout, after, before, guess).await
+            }
+        }
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

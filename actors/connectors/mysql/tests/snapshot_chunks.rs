@@ -123,6 +123,7 @@ async fn chunks_add_up(kind: ServerKind) {
         "{with_rows} tables with rows, {keyless} without a key"
     );
     uneven_numbers(&mut client, &mut catalog, &mut reader, kind).await;
+    keys_of_any_kind(&mut client, &mut catalog, &mut reader, kind).await;
     // Names that differ are found as they are, and missing ones are all named.
     let missing = [
         TableName::new("corpus", "no_such"),
@@ -197,6 +198,156 @@ async fn uneven_numbers(
     assert!(all == keys, "{kind}: {} of {} rows", all.len(), keys.len());
     assert!(sizes.len() < 150, "{kind}: {sizes:?}");
     assert!(sizes.iter().all(|n| *n <= 2_500), "{kind}: {sizes:?}");
+}
+
+/// Rows of each of the tables, and wanted in a chunk.
+const MANY: u64 = 10_000;
+const WANTED: u64 = 400;
+
+/// Index entries and rows that the server has read since it was started.
+async fn entries_read(client: &mut Client) -> u64 {
+    let shown = client
+        .query_strings("SHOW GLOBAL STATUS LIKE 'Handler_read_%'")
+        .await
+        .unwrap();
+    // How often a read was tried again, or met a deleted row, is not how many there were.
+    let counts = shown
+        .iter()
+        .filter(|row| !row[0].contains("rnd_deleted") && !row[0].contains("retry"));
+    counts.map(|row| row[1].parse::<u64>().unwrap()).sum()
+}
+
+/// Keys that are not one integer: chunks hold each row once and about as many as wanted, and the server reads few entries of
+/// its indexes to find them, however many rows there are.
+async fn keys_of_any_kind(
+    client: &mut Client,
+    catalog: &mut Catalog<'_>,
+    reader: &mut MysqlSnapshotReader,
+    kind: ServerKind,
+) {
+    let word = |n: u64| {
+        format!(
+            "{}{}",
+            ["Zoo", "apfel", "Apfel", "b", "B-", "_", "~x"][(n % 7) as usize],
+            n * 7_919 % MANY
+        )
+    };
+    let hash = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let texts: Vec<(&str, &str, Box<dyn Fn(u64) -> String>)> = vec![
+        (
+            "words",
+            "a VARCHAR(40) COLLATE utf8mb4_general_ci",
+            Box::new(move |n| format!("'{}'", word(n))),
+        ),
+        (
+            "padded",
+            "a CHAR(20) COLLATE utf8mb4_bin",
+            Box::new(|n| format!("'order-{n:08}'")),
+        ),
+        (
+            "hashes",
+            "a BINARY(8)",
+            Box::new(move |n| format!("X'{:016x}'", hash(n))),
+        ),
+        (
+            "decimals",
+            "a DECIMAL(30,4)",
+            Box::new(|n| format!("{}.{:04}", n * n, n % 10_000)),
+        ),
+        (
+            "moments",
+            "a DATETIME, b INT",
+            Box::new(|n| {
+                format!(
+                    "'20{:02}-{:02}-{:02} 10:00:00',{}",
+                    n % 3 + 10,
+                    n % 12 + 1,
+                    n % 28 + 1,
+                    n / 84
+                )
+            }),
+        ),
+        (
+            "skewed",
+            "a INT, b VARCHAR(40) COLLATE utf8mb4_general_ci",
+            Box::new(move |n| format!("{},'{}'", if n % 100 == 0 { n } else { 7 }, word(n))),
+        ),
+        (
+            "runs",
+            "a VARCHAR(9) COLLATE utf8mb4_general_ci, b BIGINT, c INT",
+            Box::new(|n| format!("'shop {}',{},{}", n % 5, n / 5 * 1_000_003, n % 2)),
+        ),
+    ];
+    for (name, columns, of) in texts {
+        let column_names: Vec<&str> = columns.split(", ").map(|c| &c[..1]).collect();
+        let definition = columns.replace(", ", " NOT NULL, ");
+        client
+            .run_all(&[
+                format!("CREATE TABLE corpus.keys_{name} ({definition} NOT NULL, v INT, PRIMARY KEY ({})) CHARACTER SET utf8mb4", column_names.join(",")),
+            ])
+            .await
+            .unwrap();
+        let all: Vec<u64> = (0..MANY).collect();
+        for some in all.chunks(1_000) {
+            let rows: Vec<String> = some.iter().map(|n| format!("({},{n})", of(*n))).collect();
+            let sql = format!("INSERT INTO corpus.keys_{name} VALUES {}", rows.join(","));
+            client.query_drop(&sql).await.unwrap();
+        }
+        client
+            .run_all(&[format!("ANALYZE TABLE corpus.keys_{name}")])
+            .await
+            .unwrap();
+        let names = [TableName::new("corpus", format!("keys_{name}"))];
+        let table = Arc::new(catalog.load_tables(&names).await.unwrap().remove(0));
+        let (mut ends, mut after) = (ChunkEnds::new(&table), None);
+        let mut ranges = Vec::new();
+        let before = entries_read(client).await;
+        loop {
+            let through = ends.next(reader, &table, after.as_ref(), WANTED).await.unwrap();
+            let range = ChunkRange {
+                after,
+                through: through.clone(),
+            };
+            ends.saw(&range, WANTED);
+            ranges.push(range);
+            match through {
+                Some(end) => after = Some(end),
+                None => break,
+            }
+        }
+        let read = entries_read(client).await - before;
+        let (mut seen, mut sizes) = (BTreeSet::new(), Vec::new());
+        for range in &ranges {
+            reader
+                .read_chunk(Arc::clone(&table), range, KeyOrder::Any)
+                .await
+                .unwrap();
+            let rows = drain(reader).await;
+            sizes.push(rows.len() as u64);
+            for row in &rows {
+                let Value::Int(n) = row.get(column_names.len()) else {
+                    panic!("{name}: no number");
+                };
+                assert!(seen.insert(n), "{kind} {name}: row {n} is in two chunks");
+            }
+        }
+        println!(
+            "{kind} {name}: {} chunks, {read} entries read, sizes {sizes:?}",
+            sizes.len()
+        );
+        assert_eq!(seen.len() as u64, MANY, "{kind} {name}");
+        assert!(sizes.len() <= 120, "{kind} {name}: {sizes:?}");
+        assert!(sizes.iter().all(|n| *n <= 5 * WANTED), "{kind} {name}: {sizes:?}");
+        if kind != ServerKind::SeekDb {
+            // Dives read an entry each; nothing is read up to anywhere.
+            let most = 40 * sizes.len() as u64;
+            assert!(
+                read <= most,
+                "{kind} {name}: {read} entries read for {} chunks",
+                sizes.len()
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -215,6 +215,28 @@ impl MysqlSnapshotReader {
         }
     }
 
+    /// The last of so many rows of small results; `None`: there are fewer.
+    async fn last_of(&mut self, sql: String, rows: u64, columns: &[&Column]) -> Result<Option<Row>, Failure> {
+        let side = self.side;
+        let conn = self.conn().await?;
+        let prepared = conn.prep(sql).await.map_err(|e| failure(e, side))?;
+        let mut result = conn
+            .exec_iter(&prepared, ())
+            .await
+            .map_err(|e| failure(e, side))?;
+        let (mut last, mut seen) = (None, 0u64);
+        while let Some(wire) = result.next().await.map_err(|e| failure(e, side))? {
+            seen += 1;
+            last = Some(wire);
+        }
+        drop(result);
+        conn.close(prepared).await.map_err(|e| failure(e, side))?;
+        match last.filter(|_| seen >= rows) {
+            None => Ok(None),
+            Some(wire) => self.build(columns.iter().copied(), &wire).map(Some),
+        }
+    }
+
     fn build<'c>(
         &mut self,
         columns: impl ExactSizeIterator<Item = &'c Column>,
@@ -359,6 +381,25 @@ impl SnapshotReader for MysqlSnapshotReader {
             .map(|rows| rows.unwrap_or(0)))
     }
 
+    async fn key_near(
+        &mut self,
+        table: &TableSchema,
+        after: &Row,
+        before: &Row,
+        guess: &Row,
+    ) -> Result<Option<Row>, Failure> {
+        self.stop_reading().await?;
+        self.conn().await?;
+        let (statements, columns) = statement::key_near(table, after, before, guess, self.flavor)?;
+        for sql in statements {
+            let found = self.first_row(sql, &columns).await;
+            if let Some(key) = found.map_err(|e| e.context(&table.name))? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,
@@ -367,8 +408,8 @@ impl SnapshotReader for MysqlSnapshotReader {
     ) -> Result<Option<Row>, Failure> {
         self.stop_reading().await?;
         self.conn().await?;
-        let (sql, columns) = statement::chunk_end(table, after, rows, self.view())?;
-        self.first_row(sql, &columns)
+        let (sql, columns) = statement::keys_behind(table, after, rows, self.view())?;
+        self.last_of(sql, rows.max(1), &columns)
             .await
             .map_err(|e| e.context(&table.name))
     }

@@ -106,7 +106,7 @@ fn force(key: &KeyColumns<'_>, flavor: Flavor) -> String {
 /// constructors, for which MySQL 5.6 uses no index:
 /// `a >= 1 AND (a > 1 OR (a = 1 AND (b > 2)))`.
 fn beyond(key: &KeyColumns<'_>, bound: &Row, operator: char, last_equal: bool) -> Result<String, Failure> {
-    if bound.len() != key.columns.len() {
+    if bound.len() != key.columns.len() || bound.is_empty() {
         return Err(Failure::new(
             codes::import::KEY_NOT_USABLE,
             format!(
@@ -292,8 +292,44 @@ pub(super) fn estimate(
     Ok(Some(format!("EXPLAIN SELECT 1 FROM {}{within}", table.name)))
 }
 
-/// The key at the end of a chunk, and the columns that are selected.
-pub(super) fn chunk_end<'t>(
+/// A key strictly between two others: the least one not less than the guess, and the greatest one less than it. With the
+/// columns that are selected. Each is one dive into the index.
+pub(super) fn key_near<'t>(
+    table: &'t TableSchema,
+    after: &Row,
+    before: &Row,
+    guess: &Row,
+    flavor: Flavor,
+) -> Result<([String; 2], Vec<&'t Column>), Failure> {
+    let key = key(table)?;
+    // A guess may be the beginning of a key.
+    let beginning = KeyColumns {
+        name: key.name,
+        columns: key.columns.iter().take(guess.len()).copied().collect(),
+    };
+    let after = beyond(&key, after, '>', false)?;
+    let before = beyond(&key, before, '<', false)?;
+    let statement = |guess: String, direction: &str| {
+        let order: Vec<_> = key
+            .columns
+            .iter()
+            .map(|c| format!("{}{direction}", quoted(&c.name)))
+            .collect();
+        format!(
+            "SELECT {} FROM {}{} WHERE ({after}) AND ({before}) AND ({guess}) ORDER BY {} LIMIT 1",
+            select_list(&key.columns),
+            table.name,
+            force(&key, flavor),
+            order.join(", ")
+        )
+    };
+    let up = statement(beyond(&beginning, guess, '>', true)?, "");
+    let down = statement(beyond(&beginning, guess, '<', false)?, " DESC");
+    Ok(([up, down], key.columns))
+}
+
+/// The keys up to the end of a chunk, and the columns that are selected.
+pub(super) fn keys_behind<'t>(
     table: &'t TableSchema,
     after: Option<&Row>,
     rows: u64,
@@ -312,7 +348,7 @@ pub(super) fn chunk_end<'t>(
         sql.push_str(&beyond(&key, after, '>', false)?);
     }
     sql.push_str(&order_by(&key));
-    sql.push_str(&format!(" LIMIT 1 OFFSET {}", rows.max(1) - 1));
+    sql.push_str(&format!(" LIMIT {}", rows.max(1)));
     Ok((sql, key.columns))
 }
 
@@ -458,6 +494,39 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_looked_for_between_two_others() {
+        let guess = RowBuilder::build([Value::Int(3)].into_iter()).unwrap();
+        let (sql, columns) = key_near(
+            &table(),
+            &bound(1, b"a"),
+            &bound(5, b"z"),
+            &guess,
+            Flavor::MariaDb,
+        )
+        .unwrap();
+        assert_eq!(columns.len(), 2);
+        assert_eq!(
+            sql[0],
+            "SELECT `a`, `b` FROM `d`.`t``` FORCE INDEX (`PRIMARY`) WHERE \
+             (`a` >= 1 AND (`a` > 1 OR (`a` = 1 AND (`b` > _gbk X'61')))) AND \
+             (`a` <= 5 AND (`a` < 5 OR (`a` = 5 AND (`b` < _gbk X'7a')))) AND (`a` >= 3) ORDER BY `a`, `b` LIMIT 1"
+        );
+        assert!(
+            sql[1].ends_with("AND (`a` < 3) ORDER BY `a` DESC, `b` DESC LIMIT 1"),
+            "{}",
+            sql[1]
+        );
+        let nothing = RowBuilder::build(std::iter::empty()).unwrap();
+        for guess in [
+            nothing,
+            RowBuilder::build([Value::Int(1); 3].into_iter()).unwrap(),
+        ] {
+            let e = key_near(&table(), &bound(1, b"a"), &bound(5, b"z"), &guess, Flavor::Mysql).unwrap_err();
+            assert_eq!(e.code(), codes::import::KEY_NOT_USABLE);
+        }
+    }
+
+    #[test]
     fn long_values_of_large_rows_are_left_out() {
         let mut t = table();
         assert_eq!(
@@ -524,7 +593,7 @@ mod tests {
     fn a_key_on_float_is_refused() {
         let mut t = table();
         t.columns[0].ty = ColumnType::Float;
-        let e = chunk_end(&t, None, 5, Flavor::Mysql).unwrap_err();
+        let e = keys_behind(&t, None, 5, Flavor::Mysql).unwrap_err();
         assert_eq!(e.code(), codes::import::KEY_NOT_USABLE);
         t.keys.clear();
         assert_eq!(

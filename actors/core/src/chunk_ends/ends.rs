@@ -1,62 +1,67 @@
-//! Where the chunks of a table end.
+//! Finding ends one after the other.
 
-use crate::{ChunkRange, ColumnType, Failure, Row, RowBuilder, SnapshotReader, TableSchema, Value};
+use super::{
+    MOST,
+    keys::Keys,
+    numbers::{Numbers, Search, density_of, number, ratio, width_of},
+};
+use crate::{ChunkRange, Failure, Row, SnapshotReader, TableSchema};
 
-/// How often the size of one chunk is looked at again before it is taken as it is.
-const LOOKS: u32 = 24;
-/// Rows by which a server's estimate may be wrong however few there are.
-const SLACK: u64 = 10;
 /// Empty chunks one after the other, behind which the server is asked where rows go on.
 const EMPTY: u32 = 3;
-/// Times as many rows as wanted that a chunk of numbers may hold.
-const MOST: u64 = 2;
 
 /// Finds the ends of a table's chunks one after the other, each of about as many rows as wanted.
 ///
-/// Where the key is one integer column no row is read or counted for it: an end is the key before the chunk and so many
+/// Where the key is one integer column, an end is the key before the chunk and so many
 /// numbers more as hold the wanted rows at the density seen so far. A chunk holds no more rows than numbers, so where
 /// more than half of the numbers are used nobody is asked at all. Where fewer are, the server's index tells about how many rows lie
-/// in a range ([`SnapshotReader::estimate_rows`]); if it cannot, behind several empty chunks, and for all other keys, it is
-/// asked for the key so many rows behind ([`SnapshotReader::chunk_end`]).
+/// in a range ([`SnapshotReader::estimate_rows`]).
+///
+/// For all other keys one is guessed between two that are known, the server tells the key that it has there
+/// ([`SnapshotReader::key_near`]), and its index about how many rows lie before it; if that is not what is wanted the search goes on
+/// between that key and one of the two.
+///
+/// Where a server does not tell how many rows lie in a range, or tells wrongly, and behind several empty chunks of numbers,
+/// keys are read up to the wanted one ([`SnapshotReader::chunk_end`]).
 ///
 /// Sizes are all that this decides. Whatever it says, ends come in ascending order of the server, the last chunk is open
 /// above, and so every key is in exactly one chunk.
 #[derive(Debug)]
 pub struct ChunkEnds {
-    numbers: Option<Numbers>,
+    form: Form,
 }
 
-/// A key that is one integer column.
+/// How ends are found.
 #[derive(Debug)]
-struct Numbers {
-    unsigned: bool,
-    /// Least and greatest key when it was last asked for.
-    span: Option<(i128, i128)>,
-    /// Rows per number.
-    density: Option<f64>,
-    /// Empty chunks seen since the last one with rows.
-    empty: u32,
+enum Form {
+    Numbers(Numbers),
+    Keys(Keys),
+    /// Only by reading keys.
+    Read,
 }
 
 impl ChunkEnds {
     /// The ends of a whole table's chunks.
     pub fn new(table: &TableSchema) -> Self {
-        let numbers = key_is_unsigned(table).map(|unsigned| Numbers {
-            unsigned,
-            span: None,
-            density: None,
-            empty: 0,
-        });
-        Self { numbers }
+        Self::within(table, None)
     }
 
     /// The ends of the parts of a range that holds so many rows.
     pub fn of_range(table: &TableSchema, range: &ChunkRange, rows: u64) -> Self {
-        let mut ends = Self::new(table);
-        if let Some(numbers) = &mut ends.numbers {
+        let mut ends = Self::within(table, range.through.as_ref());
+        if let Form::Numbers(numbers) = &mut ends.form {
             numbers.saw(range, rows);
         }
         ends
+    }
+
+    fn within(table: &TableSchema, limit: Option<&Row>) -> Self {
+        let form = match (Numbers::new(table), Keys::new(table, limit)) {
+            (Some(numbers), _) => Form::Numbers(numbers),
+            (None, Some(keys)) => Form::Keys(keys),
+            (None, None) => Form::Read,
+        };
+        Self { form }
     }
 
     /// The end of the chunk of about `rows` rows behind `after`. `None`: it is the last one, open above. An end need not be
@@ -69,8 +74,10 @@ impl ChunkEnds {
         rows: u64,
     ) -> Result<Option<Row>, Failure> {
         let rows = rows.max(1);
-        let Some(numbers) = &mut self.numbers else {
-            return reader.chunk_end(table, after, rows).await;
+        let numbers = match &mut self.form {
+            Form::Numbers(numbers) => numbers,
+            Form::Keys(keys) => return keys.next(reader, table, after, rows).await,
+            Form::Read => return reader.chunk_end(table, after, rows).await,
         };
         let before = match after {
             None => None,
@@ -138,147 +145,11 @@ impl ChunkEnds {
 
     /// A chunk turned out to hold so many rows.
     pub fn saw(&mut self, range: &ChunkRange, rows: u64) {
-        if let Some(numbers) = &mut self.numbers {
-            numbers.saw(range, rows);
+        match &mut self.form {
+            Form::Numbers(numbers) => numbers.saw(range, rows),
+            Form::Keys(keys) => keys.saw(range, rows),
+            Form::Read => {}
         }
-    }
-}
-
-impl Numbers {
-    fn key(&self, n: i128) -> Result<Row, Failure> {
-        let value = match self.unsigned {
-            true => Value::UInt(u64::try_from(n).unwrap_or(if n < 0 { 0 } else { u64::MAX })),
-            false => Value::Int(i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX })),
-        };
-        RowBuilder::build([value].into_iter()).map_err(|e| {
-            Failure::new(crate::codes::import::KEY_NOT_USABLE, "a key cannot be held").with_source(e)
-        })
-    }
-
-    fn saw(&mut self, range: &ChunkRange, rows: u64) {
-        let least = self.span.map(|(least, _)| least - 1);
-        let after = range.after.as_ref().map_or(least, number);
-        let (Some(after), Some(through)) = (after, range.through.as_ref().and_then(number)) else {
-            return;
-        };
-        if through <= after {
-            return;
-        }
-        self.empty = if rows == 0 { self.empty + 1 } else { 0 };
-        let seen = match rows {
-            // Nothing says how empty it is.
-            0 => self.density.unwrap_or(1.0) / 8.0,
-            _ => ratio(rows, through - after),
-        };
-        self.density = Some(match self.density {
-            // Of numbers that are more and more used it may be true of those to come, too.
-            Some(density) if seen > density => (density + seen) / 2.0,
-            Some(density) => (density * seen).sqrt(),
-            None => seen,
-        });
-    }
-}
-
-/// The search for a width that holds about as many rows as wanted. Pure.
-#[derive(Debug)]
-struct Search {
-    /// What to look at.
-    width: i128,
-    /// The greatest width that held too few rows, the least that held too many.
-    few: Option<i128>,
-    many: Option<i128>,
-    looks: u32,
-}
-
-impl Search {
-    fn new(width: i128) -> Self {
-        Self {
-            width,
-            few: None,
-            many: None,
-            looks: 0,
-        }
-    }
-
-    /// Whether the width is to be taken as it is.
-    fn is_over(&mut self) -> bool {
-        if self.looks < LOOKS {
-            return false;
-        }
-        // Too few rows at once is better than too many.
-        self.width = self.few.unwrap_or(self.width);
-        true
-    }
-
-    /// Whether a range of `taken` numbers in which about `estimate` rows lie is what is wanted. If not, another width is.
-    fn is_fine(&mut self, rows: u64, taken: i128, estimate: u64, is_all: bool) -> bool {
-        self.looks += 1;
-        let by_density = (taken as f64 * (rows as f64 / estimate.max(1) as f64)) as i128;
-        if estimate > rows.saturating_mul(MOST) + SLACK {
-            self.many = Some(taken);
-            // Faster and faster, for most rows may lie at the very beginning.
-            self.width = by_density.min(taken - taken / 8).min(taken >> (self.looks / 2));
-        } else if estimate < rows.div_ceil(2) && !is_all {
-            self.few = Some(taken);
-            self.width = by_density.clamp(taken * 2, taken * 1024);
-        } else {
-            return true;
-        }
-        if let (Some(few), Some(many)) = (self.few, self.many) {
-            self.width = match many / few.max(1) {
-                0..4 => few + (many - few) / 2,
-                _ => (few as f64 * many as f64).sqrt() as i128,
-            };
-            // A server that contradicts itself leaves nothing between.
-            if many - few <= 1 {
-                return true;
-            }
-        }
-        // So many numbers hold no more rows than that.
-        self.width = self.width.max(rows.into());
-        false
-    }
-}
-
-/// Rows per number, never more than one.
-fn ratio(rows: u64, numbers: i128) -> f64 {
-    (rows as f64 / numbers.max(1) as f64).clamp(f64::MIN_POSITIVE, 1.0)
-}
-
-fn density_of(estimated_rows: u64, least: i128, greatest: i128) -> f64 {
-    match estimated_rows {
-        0 => 1.0,
-        rows => ratio(rows, greatest - least + 1),
-    }
-}
-
-/// Numbers that hold so many rows, of 64-bit numbers at most.
-fn width_of(rows: u64, density: f64) -> i128 {
-    // A conversion of a float saturates.
-    let width = (rows as f64 / density).ceil().min(2f64.powi(65)) as i128;
-    width.max(1)
-}
-
-fn number(key: &Row) -> Option<i128> {
-    if key.len() != 1 {
-        return None;
-    }
-    match key.get(0) {
-        Value::Int(n) => Some(n.into()),
-        Value::UInt(n) => Some(n.into()),
-        _ => None,
-    }
-}
-
-/// Whether the integer column that is the key has no negative numbers; `None`: the key is something else.
-fn key_is_unsigned(table: &TableSchema) -> Option<bool> {
-    let columns = table.row_key_columns()?;
-    let [column] = columns.as_slice() else {
-        return None;
-    };
-    match table.columns.get(*column)?.ty {
-        ColumnType::Integer { unsigned, .. } => Some(unsigned),
-        _ => None,
     }
 }
 
@@ -290,8 +161,8 @@ mod tests {
     use futures::executor::block_on;
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::{Column, Key, KeyOrder, KeyPart, Position, RowBatch, TableName, TableRead};
+    use super::{super::SLACK, *};
+    use crate::{Column, ColumnType, Key, KeyOrder, KeyPart, Position, RowBatch, TableName, TableRead};
 
     /// A table of keys, and what was asked.
     struct Model {
@@ -315,13 +186,7 @@ mod tests {
         }
 
         fn row(&self, n: i128) -> Row {
-            let numbers = Numbers {
-                unsigned: self.unsigned,
-                span: None,
-                density: None,
-                empty: 0,
-            };
-            numbers.key(n).unwrap()
+            Numbers::of(self.unsigned).key(n).unwrap()
         }
 
         fn table(&self, estimated_rows: u64) -> TableSchema {

@@ -1,12 +1,7 @@
 //! Keys of any columns: guesses, and the keys that the server has near them.
 
-use super::{LOOKS, MOST, SLACK, guess::Scale};
+use super::{LOOKS, MOST, PROOFS, SLACK, WRONG, guess::Scale};
 use crate::{ChunkRange, Failure, Row, RowBuilder, SnapshotReader, TableSchema, codes};
-
-/// Chunks whose size was told to be as estimated, behind which estimates are believed without proof.
-const PROOFS: u32 = 2;
-/// Times as many rows as wanted in one chunk, from which on estimates are not believed any more.
-const WRONG: u64 = 8;
 
 /// Finds the ends of chunks of a table whose key is not one integer column.
 ///

@@ -17,3 +17,7 @@ const LOOKS: u32 = 24;
 const SLACK: u64 = 10;
 /// Times as many rows as wanted that a chunk may hold by the server's estimate.
 const MOST: u64 = 2;
+/// Chunks whose size was told to be as estimated, behind which estimates are believed without proof.
+const PROOFS: u32 = 2;
+/// Times as many rows as wanted in one chunk, from which on estimates are not believed any more.
+const WRONG: u64 = 8;

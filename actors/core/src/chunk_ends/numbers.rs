@@ -1,6 +1,6 @@
 //! Keys of one integer column, as numbers.
 
-use super::{LOOKS, MOST, SLACK};
+use super::{LOOKS, MOST, PROOFS, SLACK, WRONG};
 use crate::{ChunkRange, ColumnType, Failure, Row, RowBuilder, TableSchema, Value};
 
 /// A key that is one integer column.
@@ -13,6 +13,12 @@ pub(super) struct Numbers {
     pub(super) density: Option<f64>,
     /// Empty chunks seen since the last one with rows.
     pub(super) empty: u32,
+    /// The rows last wanted in a chunk.
+    pub(super) wanted: u64,
+    /// Chunks of more numbers than rows that held about as many rows as estimated.
+    proofs: u32,
+    /// The server's estimates are wrong: keys are read instead.
+    pub(super) reads: bool,
 }
 
 impl Numbers {
@@ -27,7 +33,18 @@ impl Numbers {
             span: None,
             density: None,
             empty: 0,
+            wanted: 0,
+            proofs: 0,
+            reads: false,
         }
+    }
+
+    /// So many keys have to be there for an estimate that calls so many numbers one chunk to be wrong. `None`: it is
+    /// believed. Of an estimate that is near the greatest that the server can give nothing is believed.
+    pub(super) fn doubt(&self, rows: u64, taken: i128, greatest: bool) -> Option<u64> {
+        let told = taken > i128::from(rows) * i128::from(MOST);
+        let proven = self.proofs >= PROOFS && !greatest;
+        (told && !proven).then(|| rows.saturating_mul(2 * MOST).saturating_add(2 * SLACK))
     }
 
     pub(super) fn key(&self, n: i128) -> Result<Row, Failure> {
@@ -50,6 +67,11 @@ impl Numbers {
             return;
         }
         self.empty = if rows == 0 { self.empty + 1 } else { 0 };
+        if rows > self.wanted.saturating_mul(WRONG).saturating_add(SLACK) {
+            self.reads |= self.wanted > 0;
+        } else if rows >= self.wanted / 4 && through - after > i128::from(self.wanted) * i128::from(MOST) {
+            self.proofs = self.proofs.saturating_add(1);
+        }
         let seen = match rows {
             // Nothing says how empty it is.
             0 => self.density.unwrap_or(1.0) / 8.0,

@@ -390,9 +390,9 @@ impl SnapshotReader for MysqlSnapshotReader {
     ) -> Result<Option<Row>, Failure> {
         self.stop_reading().await?;
         self.conn().await?;
-        let (statements, columns) = statement::key_near(table, after, before, guess, self.flavor)?;
-        for sql in statements {
-            let found = self.first_row(sql, &columns).await;
+        let near = statement::key_near(table, after, before, guess, self.view())?;
+        for sql in near.statements {
+            let found = self.first_row(sql, &near.columns).await;
             if let Some(key) = found.map_err(|e| e.context(&table.name))? {
                 return Ok(Some(key));
             }

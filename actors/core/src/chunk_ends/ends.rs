@@ -1,7 +1,7 @@
 //! Finding ends one after the other.
 
 use super::{
-    MOST,
+    MOST, READ,
     keys::Keys,
     numbers::{Numbers, Search, density_of, number, ratio, width_of},
 };
@@ -122,7 +122,7 @@ impl ChunkEnds {
                 if over || taken <= i128::from(rows) * i128::from(MOST) {
                     break end;
                 }
-                if numbers.reads {
+                if numbers.reads || rows < READ {
                     return reader.chunk_end(table, after, rows).await;
                 }
                 let range = ChunkRange {

@@ -1,6 +1,6 @@
 //! Keys of any columns: guesses, and the keys that the server has near them.
 
-use super::{LOOKS, MOST, PROOFS, SLACK, WRONG, guess::Scale};
+use super::{LOOKS, MOST, PROOFS, READ, SLACK, WRONG, guess::Scale};
 use crate::{ChunkRange, Failure, Row, RowBuilder, SnapshotReader, TableSchema, codes};
 
 /// Finds the ends of chunks of a table whose key is not one integer column.
@@ -52,7 +52,7 @@ impl Keys {
         rows: u64,
     ) -> Result<Option<Row>, Failure> {
         self.wanted = rows;
-        if self.reads {
+        if self.reads || rows < READ {
             return reader.chunk_end(table, after, rows).await;
         }
         let mut fresh = false;

@@ -21,3 +21,5 @@ const MOST: u64 = 2;
 const PROOFS: u32 = 2;
 /// Times as many rows as wanted in one chunk, from which on estimates are not believed any more.
 const WRONG: u64 = 8;
+/// Fewer keys than these are read at once instead of asking for estimates of them.
+const READ: u64 = 2 * SLACK;

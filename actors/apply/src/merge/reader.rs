@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use oms_core::{
-    ChunkDigest, ChunkRange, DigestColumn, Failure, KeyOrder, Position, Row, RowBatch, RowCondition,
-    RowError, SnapshotReader, TableName, TableRead, TableSchema, codes,
+    ChunkDigest, ChunkRange, ColumnType, DigestColumn, Failure, KeyOrder, Position, Row, RowBatch,
+    RowCondition, RowError, SnapshotReader, TableName, TableRead, TableSchema, codes,
 };
 use tokio::sync::Semaphore;
 
@@ -49,6 +49,15 @@ enum What {
 
 fn unreadable(error: RowError) -> Failure {
     Failure::new(codes::apply::INTERNAL, "a key of merged tables").with_source(error)
+}
+
+fn key_is_one_integer(table: &TableSchema) -> bool {
+    let columns = table.row_key_columns().unwrap_or_default();
+    let integer = |at: &usize| {
+        let column = table.columns.get(*at);
+        column.is_some_and(|c| matches!(c.ty, ColumnType::Integer { .. }))
+    };
+    matches!(columns.as_slice(), [at] if integer(at))
 }
 
 impl MergedReader {
@@ -182,6 +191,8 @@ impl SnapshotReader for MergedReader {
         Ok(span)
     }
 
+    /// Tells nothing of merged tables whose keys are not one integer: keys of several tables cannot be ordered here, so nothing but
+    /// reading them finds where chunks end.
     async fn estimate_rows(
         &mut self,
         table: &TableSchema,
@@ -190,6 +201,9 @@ impl SnapshotReader for MergedReader {
         let Some(members) = self.known.find(table)? else {
             return self.inner.estimate_rows(table, range).await;
         };
+        if !key_is_one_integer(table) {
+            return Ok(None);
+        }
         let mut sum = 0_u64;
         for member in members.read.iter() {
             match self.inner.estimate_rows(member, range).await? {
@@ -198,6 +212,19 @@ impl SnapshotReader for MergedReader {
             }
         }
         Ok(Some(sum))
+    }
+
+    async fn key_near(
+        &mut self,
+        table: &TableSchema,
+        after: &Row,
+        before: &Row,
+        guess: &Row,
+    ) -> Result<Option<Row>, Failure> {
+        match self.known.find(table)? {
+            None => self.inner.key_near(table, after, before, guess).await,
+            Some(_) => Ok(None),
+        }
     }
 
     /// The least of the tables' ends. Where keys cannot be ordered here it is the first table's that has one: a chunk then

@@ -60,6 +60,14 @@ impl Keys {
             let (least, greatest) = match &self.span {
                 Some(span) => span.clone(),
                 None => {
+                    // Who does not estimate may not know the ends either.
+                    let behind = ChunkRange {
+                        after: after.cloned(),
+                        through: None,
+                    };
+                    if reader.estimate_rows(table, &behind).await?.is_none() {
+                        return reader.chunk_end(table, after, rows).await;
+                    }
                     let Some((least, greatest)) = reader.key_span(table).await? else {
                         return Ok(None);
                     };

@@ -72,6 +72,17 @@ impl SnapshotReader for OceanBaseReader {
         self.explained(found)
     }
 
+    async fn key_near(
+        &mut self,
+        table: &TableSchema,
+        after: &Row,
+        before: &Row,
+        guess: &Row,
+    ) -> Result<Option<Row>, Failure> {
+        let found = self.inner.key_near(table, after, before, guess).await;
+        self.explained(found)
+    }
+
     async fn chunk_end(
         &mut self,
         table: &TableSchema,

@@ -30,5 +30,5 @@ pub use error::{Result, TestbedError};
 pub use load::{LOAD_TABLES, Load, LoadCounters, LoadOptions};
 pub use node::{Admission, Answer, CorpusRun, OmsNode, ProjectClient, Scenario, data_source_kind};
 pub use port::PortLease;
-pub use server::{KafkaCluster, Listener, Role, Server, ServerKind, ServerOptions, servers_folder};
+pub use server::{Debezium, KafkaCluster, Listener, Role, Server, ServerKind, ServerOptions, servers_folder};
 pub use sysbench::{Sysbench, SysbenchLoad};

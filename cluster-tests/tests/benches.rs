@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use oms_cluster_tests::bench::{BenchOptions, Report, benches};
 
 async fn runs(name: &str, rows: u64) {
+    runs_cases(name, rows, &[]).await;
+}
+
+async fn runs_cases(name: &str, rows: u64, cases: &[&str]) {
     let bench = benches().iter().find(|bench| bench.name == name).unwrap();
-    let results = bench
-        .run(&BenchOptions::new(rows, 1), &mut |line| println!("{line}"))
-        .await
-        .unwrap();
+    let mut options = BenchOptions::new(rows, 1);
+    options.cases = cases.iter().map(|case| (*case).to_owned()).collect();
+    let results = bench.run(&options, &mut |line| println!("{line}")).await.unwrap();
     print!("{}", Report(&results));
     assert!(!results.is_empty());
     for result in &results {
@@ -30,7 +33,7 @@ macro_rules! smoke {
 
         #[test]
         fn all_are_tried() {
-            let tried = BTreeSet::from([$($name),*]);
+            let tried = BTreeSet::from([$($name,)* "kafka"]);
             let all: BTreeSet<_> = benches().iter().map(|bench| bench.name).collect();
             assert_eq!(tried, all);
         }
@@ -48,4 +51,10 @@ smoke! {
     memory "memory" 50;
     idle "idle" 2;
     failover "failover" 0;
+}
+
+// Without Debezium, which the tests do not install.
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka() {
+    runs_cases("kafka", 4_000, &["ready"]).await;
 }

@@ -49,6 +49,7 @@ const BENCHES: &[Bench] = list! {
     bench decode "decode", "mariadb sysbench", 400000, 5, "Decode a binlog on one core, beside mysqlbinlog -v and the driver's own decoding";
     bench capture "capture", "mariadb sysbench", 800000, 5, "Bring a binlog over the network to local disk, beside a replica's I/O thread";
     bench incr_sync "incr-sync", "mariadb seekdb sysbench", 2000000, 5, "Drain a backlog of row changes, beside MariaDB's own replication and beside ready statements";
+    bench kafka "kafka", "mariadb kafka debezium sysbench", 400000, 5, "Drain a backlog of row changes into Kafka, beside Debezium and beside a producer of ready messages";
     bench latency "latency", "mariadb", 10000, 5, "Time from commit at the source to visible at the destination, at 1,000 transactions a second";
     bench full_import "full-import", "mariadb seekdb mydumper", 5000000, 5, "Move eight tables into an empty server, beside mydumper and dump, and beside ready texts";
     bench verify "verify", "mariadb seekdb percona", 5000000, 5, "Compare all rows of two databases, beside pt-table-checksum and a plain scan of both";

@@ -20,12 +20,14 @@ const NAME: &str = "kafka";
 /// Where `deploy/servers kafka` puts the jars, below the folder of all servers.
 const JARS: &str = "kafka-3.9.1/libs";
 /// Small heaps and the quick compiler: a broker is ready in about three seconds.
-const JAVA: [&str; 4] = [
+const SMALL: &[&str] = &[
     "-Xmx256m",
     "-Xms64m",
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
 ];
+/// As Kafka's own scripts start a broker: both compilers, a GiB of heap.
+const LARGE: &[&str] = &["-Xmx1g", "-Xms1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"];
 /// The same for all clusters of the testbed: they never meet.
 const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qk";
 /// Metadata and SASL of Kafka's protocol, by number and version (<https://kafka.apache.org/protocol>).
@@ -78,6 +80,7 @@ pub struct KafkaCluster {
     brokers: Vec<Broker>,
     /// Where clients of the plain listener find this machine.
     host: Ipv4Addr,
+    java: &'static [&'static str],
     password: String,
     // The certificate; removed last.
     folder: TempDir,
@@ -99,6 +102,15 @@ impl KafkaCluster {
 
     /// [`KafkaCluster::start`] for clients that reach this machine at another address; the plain listener only.
     pub async fn start_at(brokers: usize, host: Ipv4Addr) -> Result<Self> {
+        Self::start_with(brokers, host, SMALL).await
+    }
+
+    /// One broker as it is set up where it has much to do.
+    pub async fn start_large() -> Result<Self> {
+        Self::start_with(1, Ipv4Addr::LOCALHOST, LARGE).await
+    }
+
+    async fn start_with(brokers: usize, host: Ipv4Addr, java: &'static [&'static str]) -> Result<Self> {
         let jars = jars()?;
         let root = std::env::var_os("OMSNODE_TESTBED_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let new_folder = || {
@@ -116,6 +128,7 @@ impl KafkaCluster {
         let mut cluster = Self {
             brokers: Vec::new(),
             host,
+            java,
             password,
             folder: new_folder()?,
         };
@@ -134,7 +147,7 @@ impl KafkaCluster {
         let mut formats = tokio::task::JoinSet::new();
         for number in 0..cluster.brokers.len() {
             let file = cluster.write_properties(number)?;
-            let mut command = java(&jars);
+            let mut command = java_of(&jars, SMALL);
             command
                 .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
                 .arg(&file);
@@ -261,9 +274,10 @@ impl KafkaCluster {
 
     fn spawn(&mut self, number: usize) -> Result<()> {
         let jars = jars()?;
+        let settings = self.java;
         let broker = self.broker_mut(number)?;
         let folder = broker.folder.path();
-        let mut command = java(&jars);
+        let mut command = java_of(&jars, settings);
         command.arg("-Dorg.slf4j.simpleLogger.showDateTime=true");
         command.arg("kafka.Kafka").arg(folder.join("server.properties"));
         let process = ServerProcess::spawn(NAME, &command, folder, &folder.join("server.log"))?;
@@ -350,6 +364,16 @@ impl KafkaCluster {
         self.folder.path().join("certificate.pem")
     }
 
+    /// Where a broker's data lie.
+    pub fn data_folder(&self, number: usize) -> Result<PathBuf> {
+        Ok(self.broker(number)?.folder.path().join("data"))
+    }
+
+    /// The process id of a broker, while it runs.
+    pub fn pid(&self, number: usize) -> Option<u32> {
+        Some(self.broker(number).ok()?.process.as_ref()?.pid())
+    }
+
     /// What a broker wrote to its standard output and error.
     pub fn log_path(&self, number: usize) -> Result<PathBuf> {
         Ok(self.broker(number)?.folder.path().join("server.log"))
@@ -417,9 +441,9 @@ fn jars() -> Result<PathBuf> {
     })
 }
 
-fn java(jars: &Path) -> Command {
+fn java_of(jars: &Path, settings: &[&str]) -> Command {
     let mut command = Command::new("java");
-    command.args(JAVA).arg("-cp").arg(jars.join("*"));
+    command.args(settings).arg("-cp").arg(jars.join("*"));
     command
 }
 

@@ -1,5 +1,6 @@
 //! Real servers as children of the test process.
 
+mod debezium;
 mod kafka;
 mod kind;
 mod launch;
@@ -19,6 +20,7 @@ use rand::Rng;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+pub use debezium::Debezium;
 pub use kafka::{KafkaCluster, Listener};
 pub use kind::{ServerKind, servers_folder};
 pub use options::{Role, ServerOptions};

@@ -8,6 +8,8 @@
 mod client;
 mod settings;
 
+#[cfg(feature = "measure")]
+pub use client::{BareKafka, ReadyMessage};
 #[cfg(feature = "client")]
 pub use client::{KafkaFacts, KafkaSink};
 pub use settings::{KafkaSettings, Mechanism, Sasl, Tls};

@@ -11,9 +11,11 @@ use oms_cluster_tests::{
     Deployment, DeploymentOptions, KafkaCluster, Listener, OmsNode, ProjectClient, Server, ServerKind,
     ServerOptions,
 };
+use oms_kafka::{BareKafka, KafkaSettings};
 use oms_proto::v1::{
-    Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, KafkaOptions, MessageFormat,
-    ProjectRequest, ProjectSpec, SaslMechanism, StepKind, StepState, Steps,
+    Connection, CreateDataSourceRequest, CreateProjectRequest, DataSourceKind, DdlSynchronization,
+    IncrementalOptions, KafkaOptions, MessageFormat, OversizedMessages, ProjectRequest, ProjectSpec,
+    SaslMechanism, StepKind, StepState, Steps,
 };
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
@@ -521,9 +523,15 @@ async fn what_is_wrong_is_named() {
     let project = bed.launch(unauthorised).await;
     let (_, message) = project.wait_failed(&bed.node).await.unwrap();
     assert!(message.contains("OMS-DST-0005"), "{message}");
-    // Larger than the topic takes.
+    // Larger than the topic takes: it stops one project, and comes in parts in the other.
     let project = bed.launch(spec("large", ALL, KafkaOptions::default())).await;
+    let split = KafkaOptions {
+        oversized: OversizedMessages::Split as i32,
+        ..Default::default()
+    };
+    let parted = bed.launch(spec("parted", ALL, split)).await;
     bed.following(&project).await;
+    bed.following(&parted).await;
     client
         .query_drop("INSERT INTO shop.notes VALUES (1, REPEAT('x', 3000000))")
         .await
@@ -531,4 +539,169 @@ async fn what_is_wrong_is_named() {
     let (code, message) = project.wait_failed(&bed.node).await.unwrap();
     assert_eq!(code, "OMS-MESSAGE-0005", "{message}");
     assert!(message.contains("Topic_large_notes"), "{message}");
+    client
+        .query_drop("INSERT INTO shop.notes VALUES (2, 'small')")
+        .await
+        .unwrap();
+    parted.wait_caught_up(&bed.node).await.unwrap();
+    let (mut whole, mut parts) = (Vec::new(), BTreeMap::new());
+    let kafka = BareKafka::new(KafkaSettings::new(bed.bootstrap()));
+    kafka
+        .read(&["Topic_parted_notes"], |message| {
+            let header = |name: &str| message.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v);
+            let Some(part) = header("oms-part") else {
+                whole.push(message.value.to_vec());
+                return;
+            };
+            let (number, of) = std::str::from_utf8(part).unwrap().split_once('/').unwrap();
+            let id = header("oms-parts-of").unwrap().clone();
+            let content: &mut (usize, Vec<u8>) = parts.entry(id).or_default();
+            content.0 += 1;
+            assert_eq!(number.parse::<usize>().unwrap(), content.0, "in order");
+            assert_eq!(of, "4");
+            content.1.extend_from_slice(&message.value);
+        })
+        .unwrap();
+    let [(count, content)] = parts.into_values().collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(count, 4);
+    let rows: Vec<Value> = whole
+        .iter()
+        .chain([&content])
+        .map(|content| serde_json::from_slice(content).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2, "{whole:?}");
+    assert_eq!(rows[0]["postStruct"]["note"], "small");
+    assert_eq!(rows[1]["postStruct"]["note"].as_str().unwrap().len(), 3_000_000);
+}
+
+/// Statements that define tables are sent behind the changes before them and in front of those behind them, to every
+/// partition once, also when the node is killed meanwhile; rows are written as they are at their place, also of a new table.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_come_in_their_place() {
+    let mut bed = Bed::start().await;
+    let mut client = bed.source.client().await.unwrap();
+    for sql in [
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.orders (id INT PRIMARY KEY, amount INT NOT NULL)",
+    ] {
+        client.query_drop(sql).await.unwrap();
+    }
+    let following = |name: &str, format: MessageFormat| {
+        let kafka = KafkaOptions {
+            format: format as i32,
+            ..Default::default()
+        };
+        let steps = Steps {
+            schema: true,
+            incremental: true,
+            ..Default::default()
+        };
+        ProjectSpec {
+            incremental: Some(IncrementalOptions {
+                ddl: DdlSynchronization::Follow as i32,
+                ..Default::default()
+            }),
+            ..spec(name, steps, kafka)
+        }
+    };
+    let project = bed.launch(following("told", MessageFormat::Default)).await;
+    // Has no messages about statements, and goes on behind them.
+    let silent = bed.launch(following("silent", MessageFormat::Debezium)).await;
+    bed.following(&project).await;
+    bed.following(&silent).await;
+    const ROUNDS: i64 = 3;
+    for round in 0..ROUNDS {
+        for i in 0..20 {
+            let columns = "(id, amount)";
+            let sql = format!(
+                "INSERT INTO shop.orders {columns} VALUES ({}, {round})",
+                round * 100 + i
+            );
+            client.query_drop(&sql).await.unwrap();
+        }
+        client
+            .query_drop(&format!(
+                "ALTER TABLE shop.orders ADD COLUMN c{round} INT NOT NULL DEFAULT {round}"
+            ))
+            .await
+            .unwrap();
+        client
+            .query_drop(&format!(
+                "CREATE TABLE shop.new_{round} (id INT PRIMARY KEY, amount INT)"
+            ))
+            .await
+            .unwrap();
+        client
+            .query_drop(&format!("INSERT INTO shop.new_{round} VALUES (1, {round})"))
+            .await
+            .unwrap();
+        if round == 1 {
+            bed.node.kill().unwrap();
+            bed.node.restart().await.unwrap();
+        }
+    }
+    client
+        .query_drop("INSERT INTO shop.orders (id, amount) VALUES (1000, 3)")
+        .await
+        .unwrap();
+    client.query_drop("DROP TABLE shop.new_0").await.unwrap();
+    for project in [&project, &silent] {
+        project.wait_caught_up(&bed.node).await.unwrap();
+    }
+    let messages = committed(&bed.bootstrap(), "Topic_told_orders", 3);
+    assert_eq!(messages.len(), 3, "all partitions are used");
+    let mut rows = BTreeSet::new();
+    for list in messages.values() {
+        // How many columns rows have here: one more behind each statement.
+        let mut told = 0;
+        for (key, message) in list {
+            if message["recordType"] == "DDL" {
+                assert_eq!(key, "told.orders");
+                assert_eq!(message["allMetaData"]["ddlType"], "ALTER_TABLE", "{message}");
+                let text = message["postStruct"]["ddl"].as_str().unwrap();
+                assert!(text.contains(&format!("ADD COLUMN c{told} ")), "{message}");
+                told += 1;
+                continue;
+            }
+            let row = message["postStruct"].as_object().unwrap();
+            assert_eq!(row["amount"], told, "{message}");
+            assert_eq!(row.len() as i64, 2 + told, "{message}");
+            assert!(rows.insert(row["id"].as_i64().unwrap()), "twice: {message}");
+        }
+        assert_eq!(told, ROUNDS, "each statement once");
+    }
+    assert_eq!(rows.len() as i64, ROUNDS * 20 + 1);
+    for round in 0..ROUNDS {
+        let messages = committed(&bed.bootstrap(), &format!("Topic_told_new_{round}"), 3);
+        for list in messages.values() {
+            assert_eq!(list[0].1["allMetaData"]["ddlType"], "CREATE_TABLE");
+            let dropped = list.last().unwrap().1["allMetaData"]["ddlType"] == "DROP_TABLE";
+            assert_eq!(dropped, round == 0, "{list:?}");
+        }
+        let rows = rebuilt_where(&messages, |m| m["recordType"] == "INSERT");
+        assert_eq!(rows, [(1, round)], "new_{round}");
+    }
+    // The same changes without statements.
+    let messages = committed(&bed.bootstrap(), "Topic_silent_orders", 3);
+    let count: usize = messages.values().map(Vec::len).sum();
+    assert_eq!(count as i64, ROUNDS * 20 + 1);
+    let listed = bed.node.client(&["project", "ddl", "list", "told"]).unwrap();
+    assert!(
+        listed.contains("ADD COLUMN c2") && listed.contains("done"),
+        "{listed}"
+    );
+}
+
+/// Key and amount of the rows in messages that count.
+fn rebuilt_where(
+    messages: &BTreeMap<i32, Vec<(String, Value)>>,
+    counts: impl Fn(&Value) -> bool,
+) -> Vec<(i64, i64)> {
+    let all = messages.values().flatten().map(|(_, message)| message);
+    all.filter(|message| counts(message))
+        .map(|message| {
+            let row = &message["postStruct"];
+            (row["id"].as_i64().unwrap(), row["amount"].as_i64().unwrap())
+        })
+        .collect()
 }

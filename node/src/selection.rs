@@ -21,7 +21,9 @@ pub(crate) use choice::{check_against, choices};
 pub(crate) use new_tables::NewTables;
 pub(crate) use resolve::{Resolved, databases, resolve};
 use rule::Rule;
-pub(crate) use topics::{USUAL_PARTITIONS, partition_rule, published, settings as message_settings};
+pub(crate) use topics::{
+    USUAL_PARTITIONS, partition_rule, published, settings as message_settings, split_bytes,
+};
 
 /// Most workers of full import to a queue: each is a producer.
 pub(crate) const MOST_PUBLISHING_WORKERS: u32 = 4;

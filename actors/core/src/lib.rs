@@ -48,8 +48,8 @@ pub use progress::{Counters, CountersSnapshot};
 pub use records::{Record, RecordReader, RecordWriter};
 pub use row::{Row, RowBuilder, RowError};
 pub use sink::{
-    Applier, ApplyMode, ChunkReceipt, ChunkWriter, Claim, ClaimToken, Definer, ExistingRows, LaneId, Origin,
-    RowOp, Sink, SinkOptions, WriteOutcome,
+    Announcement, Applier, ApplyMode, ChunkReceipt, ChunkWriter, Claim, ClaimToken, Definer, DefinitionKind,
+    ExistingRows, LaneId, Origin, RowOp, Sink, SinkOptions, WriteOutcome,
 };
 pub use source::{
     Capture, CapturedRecord, ChunkRange, DecodeProgress, KeyOrder, LogDecoder, RecordFlags, RowBatch,

@@ -32,6 +32,9 @@ pub trait MessageSink: Send + Sync + std::fmt::Debug {
     /// at any moment. `None`: nothing ever.
     async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure>;
 
+    /// The component's notes as they are committed now, without claiming. None where nothing was ever kept.
+    async fn notes(&self, component: &ComponentId) -> Result<BTreeMap<String, Bytes>, Failure>;
+
     /// Removes what the queue keeps for a component, but no message. Idempotent.
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure>;
 

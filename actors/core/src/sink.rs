@@ -50,6 +50,12 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Whether statements that define are told of ([`Claim::announce`]) instead of executed: its tables then look as they
+    /// do at the source.
+    fn announces(&self) -> bool {
+        false
+    }
+
     /// Removes everything that the sink keeps for a component. Idempotent.
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure>;
 
@@ -104,6 +110,47 @@ pub trait Definer: Send {
     async fn close(self: Box<Self>);
 }
 
+/// What kind of definition a statement changes, as far as messages tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DefinitionKind {
+    /// CREATE TABLE.
+    CreateTable,
+    /// ALTER TABLE.
+    AlterTable,
+    /// DROP TABLE.
+    DropTable,
+    /// TRUNCATE TABLE.
+    TruncateTable,
+    /// RENAME TABLE.
+    RenameTable,
+    /// CREATE INDEX.
+    CreateIndex,
+    /// DROP INDEX.
+    DropIndex,
+    /// ALTER TABLE … TRUNCATE PARTITION.
+    TruncatePartition,
+    /// Anything else.
+    Other,
+}
+
+/// A statement that defines, for destinations that tell of it instead of executing it ([`Claim::announce`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Which of the component's announcements: these numbers only rise. First the statement in the component's history, then
+    /// its part.
+    pub number: (u64, u64),
+    /// What kind of statement.
+    pub kind: DefinitionKind,
+    /// Its text.
+    pub statement: String,
+    /// The tables of the project that it is about, before and after it: at the source and at the destination.
+    pub tables: Vec<(TableName, TableName)>,
+    /// The position behind it.
+    pub position: Position,
+    /// When the source executed it, in microseconds since the epoch.
+    pub source_time_us: i64,
+}
+
 /// The right to write for a component until somebody claims after us.
 #[async_trait]
 pub trait Claim: Send + Sync + std::fmt::Debug {
@@ -148,6 +195,22 @@ pub trait Claim: Send + Sync + std::fmt::Debug {
         Err(Failure::new(
             codes::apply::INTERNAL,
             "this destination takes no statements that define",
+        ))
+    }
+
+    /// Tells of a statement that defines, where [`Sink::announces`]. In order behind everything that was committed before.
+    /// Idempotent: one that was told under this or an earlier claim is not told again. No lane may have a transaction
+    /// under way.
+    ///
+    /// # Errors
+    /// `OMS-APPLY-0004` when the claim is no longer the latest; `OMS-APPLY-0008` where statements are executed.
+    async fn announce(&self, announcement: &Announcement) -> Result<(), Failure> {
+        Err(Failure::new(
+            codes::apply::INTERNAL,
+            format!(
+                "this destination cannot tell of statement {}",
+                announcement.number.0
+            ),
         ))
     }
 

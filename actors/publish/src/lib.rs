@@ -6,6 +6,8 @@
 //! `node/docs/synchronization-projects.md`.
 
 mod composer;
+mod note_records;
+mod notebook;
 mod publication;
 mod receipt_note;
 mod topic_applier;
@@ -13,5 +15,6 @@ mod topic_chunk_writer;
 mod topic_claim;
 mod topic_sink;
 
-pub use publication::{Publication, PublishedTable};
+pub use note_records::NoteRecords;
+pub use publication::{NewTopics, PlanOf, Publication, PublishedTable, TopicOf};
 pub use topic_sink::{Clock, TopicSink};

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use oms_core::{
-    ApplyCheckpoint, Claim, ClaimToken, ComponentId, ComponentKind, Failure, MessageSink, Sink, SinkOptions,
-    SnapshotReader, Source, TableName, TableSchema, codes,
+    ApplyCheckpoint, Claim, ClaimToken, ComponentId, ComponentKind, Failure, LaneId, MessageSink,
+    RecordReader, Sink, SinkOptions, SnapshotReader, Source, TableName, TableSchema, codes,
 };
+use parking_lot::Mutex;
 
-use crate::{Publication, topic_claim::TopicClaim};
+use crate::{Publication, note_records::NoteRecords, notebook::Notebook, topic_claim::TopicClaim};
 
 /// The time now, in milliseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -22,6 +23,8 @@ pub struct TopicSink {
     source: Arc<dyn Source>,
     pub(crate) publication: Arc<Publication>,
     pub(crate) clock: Clock,
+    /// The notes of the latest claim.
+    claimed: Mutex<Option<(ComponentId, Arc<Notebook>)>>,
 }
 
 impl std::fmt::Debug for TopicSink {
@@ -43,6 +46,7 @@ impl TopicSink {
             source,
             publication: Arc::new(publication),
             clock,
+            claimed: Mutex::default(),
         }
     }
 }
@@ -88,10 +92,31 @@ impl Sink for TopicSink {
             options.lanes.max(1)
         };
         let stream = token.component.project().to_string();
-        let claim = self.queue.claim(token, lanes).await?;
+        let component = token.component.clone();
+        let follows = self.publication.follows.is_some() && component.kind() == ComponentKind::IncrSync;
+        // What is told and noted beside the changes has a lane of its own.
+        let claim = self.queue.claim(token, lanes + u32::from(follows)).await?;
+        let notebook = follows.then(|| Arc::new(Notebook::new(claim.clone(), LaneId(lanes))));
+        *self.claimed.lock() = notebook.clone().map(|notebook| (component, notebook));
         Ok(Arc::new(
-            TopicClaim::new(self, claim, options, lanes, stream).await?,
+            TopicClaim::new(self, claim, options, lanes, stream, notebook).await?,
         ))
+    }
+
+    /// Under a claim, those that are written under it; else those that are committed.
+    fn records(&self, component: &ComponentId) -> Option<Arc<dyn RecordReader>> {
+        let queue = self.queue.clone();
+        let claimed = self.claimed.lock();
+        Some(Arc::new(match &*claimed {
+            Some((of, notebook)) if of == component => {
+                NoteRecords::claimed(queue, component.clone(), notebook.notes().clone())
+            }
+            _ => NoteRecords::new(queue, component.clone()),
+        }))
+    }
+
+    fn announces(&self) -> bool {
+        true
     }
 
     async fn applied(&self, component: &ComponentId) -> Result<Option<ApplyCheckpoint>, Failure> {

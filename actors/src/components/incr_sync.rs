@@ -27,8 +27,10 @@ const TICK: Duration = Duration::from_millis(200);
 /// How often the metadata is told what is applied, for a Store that must begin anew.
 const NOTE_APPLIED: Duration = Duration::from_secs(5);
 /// Changes and their bytes that become messages of one transaction: ending one costs a queue as much as many messages.
-const PUBLISHED_ROWS: usize = 20_000;
-const PUBLISHED_BYTES: usize = 16 << 20;
+const PUBLISHED_ROWS: usize = 32_000;
+const PUBLISHED_BYTES: usize = 24 << 20;
+/// Transactions that are read ahead of those that are committed: what goes into the next one is ready when one ends.
+const PUBLISHED_WINDOW: usize = 16_384;
 /// Between two looks at the end of the source's log while settling.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -431,6 +433,7 @@ impl Behavior for IncrSync {
                 origins: true,
                 batch_rows: PUBLISHED_ROWS,
                 batch_bytes: PUBLISHED_BYTES,
+                window: PUBLISHED_WINDOW,
                 ..config
             }
         } else {

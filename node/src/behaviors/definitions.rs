@@ -17,7 +17,7 @@ use oms_mysql::{
 };
 use oms_proto::{
     meta::{ProjectRecord, QualifiedName},
-    v1::{ObjectKind, ObjectState, ProjectSpec},
+    v1::{DataSourceKind, ObjectKind, ObjectState, ProjectSpec},
 };
 use oms_schema::{
     CheckDefinition, ColumnDefinition, ConvertOptions, DataType, DatabaseDefinition, DestinationTraits,
@@ -222,7 +222,12 @@ impl DefinitionPorts for Definitions {
         })
     }
 
+    /// Of a queue of messages, that of the source: it takes every definition as it is.
     async fn destination(&self) -> Result<DestinationTraits, Failure> {
+        if self.destination.kind() == DataSourceKind::Kafka {
+            let (mut conn, info) = self.at_source().await?;
+            return destination_traits(&mut conn, &info).await;
+        }
         let mut conn = connect(&self.destination.endpoint, Side::Destination).await?;
         let info = ServerInfo::probe(&mut conn, Side::Destination).await?;
         destination_traits(&mut conn, &info).await

@@ -157,7 +157,7 @@ impl Behaviors {
         let metadata = self.metadata.clone();
         let clock = Arc::new(move || metadata.now_ms());
         let tables = mappings(project);
-        let sink = publishing::topic_sink(destination, source.clone(), options, tables, clock)?;
+        let sink = publishing::topic_sink(destination, source.clone(), spec, options, tables, clock)?;
         Ok(Arc::new(sink))
     }
 

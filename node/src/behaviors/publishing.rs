@@ -14,36 +14,66 @@ use oms_core::{
 };
 use oms_kafka::KafkaSink;
 use oms_mysql::precheck::Seen;
-use oms_proto::v1::KafkaOptions;
-use oms_publish::{Clock, Publication, PublishedTable, TopicSink};
+use oms_proto::v1::{DdlSynchronization, KafkaOptions, ProjectSpec, StepKind};
+use oms_publish::{Clock, NewTopics, PlanOf, Publication, PublishedTable, TopicSink};
 
 use crate::{
     connectors::Connector,
-    selection::{MOST_PUBLISHING_WORKERS, USUAL_PARTITIONS, message_settings, partition_rule, published},
+    selection::{
+        MOST_PUBLISHING_WORKERS, USUAL_PARTITIONS, message_settings, partition_rule, published, split_bytes,
+    },
 };
 
 fn tables(options: &KafkaOptions, mappings: Vec<Mapping>) -> Result<Vec<PublishedTable>, Failure> {
     published(options, mappings.into_iter().map(|m| (m.source, m.destination)))
 }
 
+/// What becomes of tables that come while the project runs; `creates` says whether their topics are created.
+fn new_topics(options: &KafkaOptions, creates: bool) -> NewTopics {
+    let (for_topics, for_plans) = (options.clone(), options.clone());
+    let plan_of: PlanOf = Arc::new(move |topic: &str| plan(topic, &for_plans));
+    NewTopics {
+        topic_of: Arc::new(move |source: &TableName, table: &TableName| {
+            let found = published(&for_topics, [(source.clone(), table.clone())])?;
+            found
+                .into_iter()
+                .next()
+                .ok_or_else(|| Failure::new(codes::apply::INTERNAL, format!("{table} was given no topic")))
+        }),
+        plan: (creates && !options.existing_topics_only).then_some(plan_of),
+    }
+}
+
 /// The topics of the tables, as the project's components write to them.
 pub(super) fn topic_sink(
     destination: &Connector,
     source: Arc<dyn Source>,
+    spec: &ProjectSpec,
     options: &KafkaOptions,
     mappings: Vec<Mapping>,
     clock: Clock,
 ) -> Result<TopicSink, Failure> {
+    let follows = spec
+        .incremental
+        .is_some_and(|i| i.ddl() == DdlSynchronization::Follow);
+    let creates = oms_meta::steps_of(spec)
+        .iter()
+        .any(|s| s.kind() == StepKind::StructTransfer);
     let publication = Publication {
         settings: message_settings(options),
         rule: partition_rule(options),
         split_key_change: options.split_key_change,
         tables: tables(options, mappings)?,
+        split_bytes: split_bytes(options),
+        follows: follows.then(|| new_topics(options, creates)),
         import_lanes: MOST_PUBLISHING_WORKERS,
     };
     let queue = Arc::new(destination.kafka()?);
     Ok(TopicSink::new(queue, source, publication, clock))
 }
+
+/// Bytes that a message may have beside its content without being told.
+const PART_EXTRA: u64 = 1_000;
 
 /// How long brokers may take to learn of a topic, and how often they are asked.
 const KNOWN_WITHIN: Duration = Duration::from_secs(30);
@@ -185,7 +215,7 @@ pub(super) async fn items(
         }
     };
     items.push(topics_exist(&kafka, options, &tables, creates).await);
-    items.push(message_size(&kafka, &tables).await);
+    items.push(message_size(&kafka, options, &tables).await);
     items
 }
 
@@ -229,7 +259,7 @@ async fn topics_exist(
 }
 
 /// Tells the least bound on messages, which rows may exceed that nobody has seen yet.
-async fn message_size(kafka: &KafkaSink, tables: &[PublishedTable]) -> PrecheckItem {
+async fn message_size(kafka: &KafkaSink, options: &KafkaOptions, tables: &[PublishedTable]) -> PrecheckItem {
     let key = "MQ_MESSAGE_SIZE";
     let mut least: Option<(u64, &str)> = None;
     let names: BTreeSet<&str> = topics(tables).into_keys().collect();
@@ -257,9 +287,25 @@ async fn message_size(kafka: &KafkaSink, tables: &[PublishedTable]) -> PrecheckI
     }
     let words = match least {
         None => "no topic tells how large its messages may be".to_owned(),
-        Some((bytes, topic)) => {
-            format!("messages may have {bytes} bytes (topic `{topic}`); a larger one stops the project")
-        }
+        Some((bytes, topic)) => match split_bytes(options) {
+            None => {
+                format!("messages may have {bytes} bytes (topic `{topic}`); a larger one stops the project")
+            }
+            // Key, headers and what a batch adds to a part.
+            Some(part) if part.get() as u64 + PART_EXTRA > bytes => {
+                let what = format!(
+                    "topic `{topic}` takes {bytes} bytes, and parts have up to {part} beside key and headers"
+                );
+                let failure = Failure::new(codes::message::TOO_LARGE, what);
+                let action = "Make `kafka.split_bytes` smaller, or let the topic take more.";
+                return failed(key, true, &failure, action);
+            }
+            Some(part) => {
+                format!(
+                    "messages may have {bytes} bytes (topic `{topic}`); contents above {part} come in parts"
+                )
+            }
+        },
     };
     passed(key, words)
 }

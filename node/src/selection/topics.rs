@@ -1,12 +1,12 @@
 //! From a spec's options about messages to the topics of its tables.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use oms_codec::{DbType, Format, PartitionRule, SchemaBlock, Settings};
 use oms_core::{Failure, TableName, codes};
 use oms_proto::v1::{
-    CommitOrder, Concurrency, DdlSynchronization, DebeziumSchema, KafkaOptions, MessageFormat,
-    MessagePartition, OnExistingRows, ProjectSpec, SchemaOptions,
+    CommitOrder, Concurrency, DebeziumSchema, KafkaOptions, MessageFormat, MessagePartition, OnExistingRows,
+    OversizedMessages, ProjectSpec, SchemaOptions,
 };
 use oms_publish::PublishedTable;
 
@@ -16,6 +16,10 @@ use super::rule::Rule;
 const USUAL_TOPIC: &str = "Topic_${database}_${table}";
 /// Partitions of topics that are created, where the spec says nothing.
 pub(crate) const USUAL_PARTITIONS: u32 = 3;
+/// Bytes of a part, where the spec says nothing: a batch of Kafka's usual size holds it with its key.
+const USUAL_PART: usize = 900_000;
+/// A part of less is a slip; more than this no client takes.
+const PARTS: std::ops::RangeInclusive<u32> = 1_000..=50_000_000;
 /// Characters of a topic's name, which Kafka bounds.
 const LONGEST_TOPIC: usize = 249;
 /// Kafka's own bound is memory; this one catches a slip.
@@ -42,6 +46,17 @@ pub(crate) fn settings(options: &KafkaOptions) -> Settings {
             DebeziumSchema::Connect => SchemaBlock::Connect,
         },
         ..Settings::new(format, DbType::Mysql)
+    }
+}
+
+/// In parts of how many bytes contents are sent that are larger; `None`: whole.
+pub(crate) fn split_bytes(options: &KafkaOptions) -> Option<NonZeroUsize> {
+    match options.oversized() {
+        OversizedMessages::Unspecified | OversizedMessages::Fail => None,
+        OversizedMessages::Split => {
+            let bytes = usize::try_from(options.split_bytes).unwrap_or(usize::MAX);
+            NonZeroUsize::new(bytes).or(NonZeroUsize::new(USUAL_PART))
+        }
     }
 }
 
@@ -186,17 +201,13 @@ pub(super) fn check_kafka(spec: &ProjectSpec, options: &KafkaOptions, problems: 
         if incremental.commit_order() == CommitOrder::Relaxed {
             problem("incremental.commit_order: a project to Kafka writes in the source's order");
         }
-        if incremental.ddl() == DdlSynchronization::Follow {
-            problem(
-                "incremental.ddl: statements that define tables are not sent to Kafka; they stop the project",
-            );
-        }
     }
     let known = MessageFormat::try_from(options.format).is_ok()
         && MessagePartition::try_from(options.partition).is_ok()
-        && DebeziumSchema::try_from(options.debezium_schema).is_ok();
+        && DebeziumSchema::try_from(options.debezium_schema).is_ok()
+        && OversizedMessages::try_from(options.oversized).is_ok();
     if !known {
-        problems.push("kafka: a format, partition rule or schema of no known number".to_owned());
+        problems.push("kafka: a format, partition rule, schema or policy of no known number".to_owned());
     }
     if options.partition_number != 0 && options.partition() != MessagePartition::One {
         problems.push("kafka.partition_number: counts only with `partition: one`".to_owned());
@@ -216,6 +227,15 @@ pub(super) fn check_kafka(spec: &ProjectSpec, options: &KafkaOptions, problems: 
     }
     if options.topic_config.iter().any(|s| s.name.is_empty()) {
         problems.push("kafka.topic_config: a setting has no name".to_owned());
+    }
+    if options.split_bytes != 0 && options.oversized() != OversizedMessages::Split {
+        problems.push("kafka.split_bytes: counts only with `oversized: split`".to_owned());
+    } else if options.split_bytes != 0 && !PARTS.contains(&options.split_bytes) {
+        problems.push(format!(
+            "kafka.split_bytes: between {} and {}",
+            PARTS.start(),
+            PARTS.end()
+        ));
     }
     if !options.business.is_empty() && options.format() != MessageFormat::DataworksV2 {
         problems.push("kafka.business: counts only with `format: dataworks_v2`".to_owned());
@@ -315,6 +335,7 @@ mod tests {
             partitions: 1_000_000,
             existing_topics_only: true,
             business: "shop".into(),
+            split_bytes: 7,
             debezium_schema: DebeziumSchema::Connect as i32,
             topics: vec![
                 TopicRule {
@@ -340,7 +361,6 @@ mod tests {
             }),
             incremental: Some(IncrementalOptions {
                 lanes: 4,
-                ddl: DdlSynchronization::Follow as i32,
                 ..Default::default()
             }),
             verify: Some(VerifyOptions::default()),
@@ -355,11 +375,11 @@ mod tests {
             "full.max_conflicts",
             "full.workers: at most",
             "incremental.lanes",
-            "incremental.ddl:",
             "kafka.partition_number",
             "kafka.partitions: at most",
             "kafka.existing_topics_only",
             "kafka.business",
+            "kafka.split_bytes",
             "only the format DEBEZIUM",
             "kafka.topic: a topic's name has only",
             "kafka.topics[0].tables \"nodot\"",

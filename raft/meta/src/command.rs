@@ -104,6 +104,15 @@ fn publishes(create: &CreateProject) -> bool {
     spec.is_some_and(|s| s.kafka.is_some())
 }
 
+/// Whether messages are chosen to be split: an older node would stop at one that is too large.
+fn splits_messages(create: &CreateProject) -> bool {
+    let project = create.record.as_ref().and_then(|r| r.public.as_ref());
+    let options = project
+        .and_then(|p| p.spec.as_ref())
+        .and_then(|s| s.kafka.as_ref());
+    options.is_some_and(|k| k.oversized != 0 || k.split_bytes != 0)
+}
+
 /// Whether a data source is a Kafka cluster.
 fn is_kafka(record: Option<&DataSourceRecord>) -> bool {
     let connection = record
@@ -132,6 +141,9 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
         Body::CreateProject(c) if is_reverse(c) => 5,
+        // An older node would look for a database at the brokers.
+        Body::CreateProject(c) if publishes(c) && follows_ddl(c) => 5,
+        Body::CreateProject(c) if splits_messages(c) => 5,
         // An older node would pass over the words of a choice and move everything.
         Body::CreateProject(c)
             if follows_ddl(c) || chooses(c) || merges(c) || decides_losses_or_moments(c) =>

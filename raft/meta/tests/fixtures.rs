@@ -707,6 +707,24 @@ fn to_kafka() -> command::Body {
             }],
             business: "b".into(),
             debezium_schema: v1::DebeziumSchema::Connect as i32,
+            ..Default::default()
+        });
+    }
+    command::Body::CreateProject(CreateProject { record: Some(record) })
+}
+
+/// A project to Kafka that tells of statements.
+fn to_kafka_following() -> command::Body {
+    let mut record = project();
+    if let Some(spec) = record.public.as_mut().and_then(|p| p.spec.as_mut()) {
+        spec.kafka = Some(v1::KafkaOptions {
+            oversized: v1::OversizedMessages::Split as i32,
+            split_bytes: 1_000,
+            ..Default::default()
+        });
+        spec.incremental = Some(v1::IncrementalOptions {
+            ddl: v1::DdlSynchronization::Follow as i32,
+            ..Default::default()
         });
     }
     command::Body::CreateProject(CreateProject { record: Some(record) })
@@ -773,6 +791,7 @@ fn later_shapes_read_as_they_were_written() {
             }),
         ),
         ("create_project_kafka", 4, to_kafka()),
+        ("create_project_kafka_following", 5, to_kafka_following()),
         (
             "create_data_source_kafka",
             4,

@@ -51,6 +51,15 @@ impl From<DdlStep> for EntryStep {
 }
 
 impl EntryStep {
+    /// A statement that is told as it is, once.
+    pub(super) fn told(statement: &str) -> Self {
+        Self {
+            sql: statement.to_owned(),
+            repeatable: true,
+            facts: Vec::new(),
+        }
+    }
+
     /// A statement of the user's. Whether it ran can be known only from the answer to it.
     pub(super) fn of_user(sql: &str) -> Self {
         Self {

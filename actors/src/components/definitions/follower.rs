@@ -8,17 +8,17 @@ use std::{
 use async_trait::async_trait;
 use oms_apply::{AfterDdl, DefinitionHandler, EventSource, LoggedDdl};
 use oms_core::{
-    Claim, Failure, LogEvent, Position, RecordReader, Sink, TableName, TablePair, TableSchema, Watermark,
-    codes,
+    Announcement, Claim, DefinitionKind, Failure, LogEvent, Position, RecordReader, Sink, TableName,
+    TablePair, TableSchema, Watermark, codes,
 };
-use oms_schema::{DdlStatement, StatementContext};
+use oms_schema::{DdlSelection as _, DdlStatement, StatementContext};
 use parking_lot::Mutex;
 
 use super::{
     archive::{Archive, Snapshot},
     entry::{DdlDecision, DdlEntry, EntryState, EntryStep},
     followed::{Followed, Place, is_under_way, without_phase},
-    judgement::{Judge, Judgement, Verdict, is_about, shortened},
+    judgement::{Judge, Judgement, Verdict, is_about, kind, shortened},
     ports::DefinitionPorts,
     selection::FollowedSelection,
 };
@@ -74,6 +74,7 @@ impl Follower {
             destination,
             options,
             selection: parts.selection.clone(),
+            announces: parts.sink.announces(),
         };
         let archive = Archive::new(parts.records.clone(), claim.record_writer()?);
         let snapshot = match archive.load().await? {
@@ -147,7 +148,15 @@ impl Follower {
         let missing = self.state.lock().missing(&self.parts.selection);
         let shapes = self.shapes_now()?;
         let targets: Vec<TableName> = shapes.iter().map(|(_, to, _)| to.clone()).collect();
-        let found = self.parts.sink.load_tables(&targets).await?;
+        let found = if self.judge.announces {
+            // What is told is told as it is.
+            shapes
+                .iter()
+                .map(|(_, to, shape)| Some(renamed(shape, to)))
+                .collect()
+        } else {
+            self.parts.sink.load_tables(&targets).await?
+        };
         let absent: Vec<_> = targets
             .iter()
             .zip(&found)
@@ -281,8 +290,46 @@ impl Follower {
         self.judge.judge(&state, &ddl)
     }
 
+    /// Tells of the steps that are left and closes the entry.
+    async fn announce(&self, mut entry: DdlEntry) -> Result<(), Failure> {
+        let claim = self.claim.lock().clone();
+        let concerned = self.judge_entry(&entry).concerned;
+        let tables = {
+            let state = self.state.lock();
+            let nothing = BTreeMap::new();
+            let selection = state.selection(&self.parts.selection, &nothing);
+            let named = concerned.into_iter();
+            named
+                .filter_map(|from| selection.destination(&from).map(|to| (from, to)))
+                .collect()
+        };
+        let statement = DdlStatement::parse(without_phase(&entry.statement), &entry.context);
+        let mut announcement = Announcement {
+            number: (entry.number, 0),
+            kind: statement.as_ref().map_or(DefinitionKind::Other, kind),
+            statement: String::new(),
+            tables,
+            position: entry.position.clone(),
+            source_time_us: entry.source_time_us,
+        };
+        while let Some(step) = entry.steps.get(entry.done) {
+            announcement.number.1 = entry.done as u64;
+            without_phase(&step.sql).clone_into(&mut announcement.statement);
+            claim
+                .announce(&announcement)
+                .await
+                .map_err(|failure| failure.context(format!("statement {}", entry.number)))?;
+            entry.done += 1;
+        }
+        self.close(entry, EntryState::Done).await
+    }
+
     /// Executes the steps that are left and closes the entry.
     async fn execute(&self, mut entry: DdlEntry) -> Result<(), Failure> {
+        if self.judge.announces {
+            // That a statement is under way is not noted: whether it was told is known to the destination.
+            return self.announce(entry).await;
+        }
         let settings = self.judge.destination.session_statements();
         let claim = self.claim.lock().clone();
         // Under the component's lock from here on: whether a step ran is asked when no former owner's can run any more.
@@ -336,6 +383,9 @@ impl Follower {
         entry: &DdlEntry,
         concerned: &BTreeSet<TableName>,
     ) -> Result<Vec<(TableName, Vec<String>)>, Failure> {
+        if self.judge.announces {
+            return Ok(Vec::new());
+        }
         let mut after = self.state.lock().clone();
         after.advance(DdlEntry {
             state: EntryState::Skipped,
@@ -389,6 +439,16 @@ impl Follower {
             ended_at_ms: 0,
         }
     }
+}
+
+/// A table as messages have it: with what the source computes.
+fn renamed(shape: &TableSchema, to: &TableName) -> TableSchema {
+    let mut schema = shape.clone();
+    schema.name = to.clone();
+    for column in &mut schema.columns {
+        column.generated = None;
+    }
+    schema
 }
 
 /// The statement of an entry as the log gave it.

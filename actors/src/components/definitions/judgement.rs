@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oms_apply::LoggedDdl;
-use oms_core::{Failure, TableName, codes};
+use oms_core::{DefinitionKind, Failure, TableName, codes};
 use oms_schema::{
-    ConvertOptions, DdlOutcome, DdlRequest, DdlSelection, DdlStatement, DestinationTraits, OtherKind,
-    SchemaTracker, StatementContext, convert_ddl,
+    AlterClause, ConvertOptions, DdlOutcome, DdlRequest, DdlSelection, DdlStatement, DestinationTraits,
+    OtherKind, SchemaTracker, StatementContext, convert_ddl,
 };
 
 use super::{
@@ -23,6 +23,8 @@ pub(super) struct Judge {
     pub(super) destination: DestinationTraits,
     pub(super) options: ConvertOptions,
     pub(super) selection: FollowedSelection,
+    /// The destination tells of statements instead of executing them.
+    pub(super) announces: bool,
 }
 
 /// What is to be done about a statement.
@@ -168,6 +170,16 @@ impl Judge {
             selection: &selection,
         });
         let verdict = match converted.outcome {
+            DdlOutcome::Converted | DdlOutcome::Ignored(_) if self.announces => {
+                if concerned.is_empty() {
+                    Verdict::Pass("about nothing that is selected".to_owned())
+                } else {
+                    Verdict::Execute {
+                        steps: vec![EntryStep::told(&ddl.statement)],
+                        notes: Vec::new(),
+                    }
+                }
+            }
             DdlOutcome::Nothing(why) | DdlOutcome::Ignored(why) => Verdict::Pass(why),
             DdlOutcome::Unsupported(refusal) => refuse(refusal.code.as_str(), refusal.reason),
             DdlOutcome::Converted => Verdict::Execute {
@@ -262,6 +274,29 @@ fn named_in(text: &str, tables: &BTreeMap<TableName, TableName>) -> BTreeSet<Tab
         .keys()
         .filter(|name| text.contains(&name.table.to_lowercase()));
     named.cloned().collect()
+}
+
+/// What kind of statement messages call it.
+pub(super) fn kind(statement: &DdlStatement) -> DefinitionKind {
+    match statement {
+        DdlStatement::CreateTable(_) | DdlStatement::CreateTableLike(_) => DefinitionKind::CreateTable,
+        DdlStatement::AlterTable(alter)
+            if !alter.clauses.is_empty()
+                && alter
+                    .clauses
+                    .iter()
+                    .all(|c| matches!(c, AlterClause::TruncatePartitions(_))) =>
+        {
+            DefinitionKind::TruncatePartition
+        }
+        DdlStatement::AlterTable(_) => DefinitionKind::AlterTable,
+        DdlStatement::DropTable { .. } => DefinitionKind::DropTable,
+        DdlStatement::TruncateTable { .. } => DefinitionKind::TruncateTable,
+        DdlStatement::RenameTable { .. } => DefinitionKind::RenameTable,
+        DdlStatement::CreateIndex { .. } => DefinitionKind::CreateIndex,
+        DdlStatement::DropIndex { .. } => DefinitionKind::DropIndex,
+        _ => DefinitionKind::Other,
+    }
 }
 
 /// A statement for a message.

@@ -1,15 +1,18 @@
 //! Statements of the source that define tables, and decisions about them.
 
+use std::sync::Arc;
+
 use oms_actors::{DdlEntry, EntryState, History};
 use oms_core::{ComponentId, ComponentKind, Failure, codes};
 use oms_meta::MetaCommand;
 use oms_proto::{
     meta::{DecideDdl, ProjectRecord},
     v1::{
-        DdlDecision, DdlState, DdlStatement, DdlSynchronization, DecideDdlRequest, ListDdlRequest,
-        ListDdlResponse,
+        DataSourceKind, DdlDecision, DdlState, DdlStatement, DdlSynchronization, DecideDdlRequest,
+        ListDdlRequest, ListDdlResponse,
     },
 };
+use oms_publish::NoteRecords;
 use oms_types::ProjectId;
 
 use super::{Projects, find, public};
@@ -39,9 +42,16 @@ impl Projects {
             .id
             .parse()
             .map_err(|e| Failure::new(codes::api::INTERNAL, format!("{}: {e}", project.id)))?;
-        let sink = Connector::of(&state, &self.0.vault, &record.destination_id)?.sink()?;
-        let reader = sink
-            .records(&ComponentId::new(id, ComponentKind::IncrSync))
+        let destination = Connector::of(&state, &self.0.vault, &record.destination_id)?;
+        let component = ComponentId::new(id, ComponentKind::IncrSync);
+        if destination.kind() == DataSourceKind::Kafka {
+            let queue = Arc::new(destination.kafka()?);
+            let reader = Arc::new(NoteRecords::new(queue, component));
+            return Ok((record.clone(), History::new(reader)));
+        }
+        let reader = destination
+            .sink()?
+            .records(&component)
             .ok_or_else(|| Failure::new(codes::api::INTERNAL, "the destination keeps no records"))?;
         Ok((record.clone(), History::new(reader)))
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use oms_core::{
     ApplyCheckpoint, ClaimToken, ComponentId, Failure, MessageClaim, MessageSink, TopicPlan, codes,
 };
@@ -182,6 +183,15 @@ impl MessageSink for KafkaSink {
         }
         let settings = self.settings.clone();
         blocking(move || Ok(positions::read(&settings, &topic)?.checkpoint())).await
+    }
+
+    async fn notes(&self, component: &ComponentId) -> Result<BTreeMap<String, Bytes>, Failure> {
+        let topic = positions::topic_of(component);
+        if self.partitions(&topic).await?.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let settings = self.settings.clone();
+        blocking(move || Ok(positions::read(&settings, &topic)?.notes)).await
     }
 
     async fn forget(&self, component: &ComponentId) -> Result<(), Failure> {

@@ -21,6 +21,7 @@ use crate::sysbench::{Sysbench, SysbenchLoad};
 
 pub(super) const DATABASE: &str = "drained";
 const TABLES: u32 = 4;
+/// Of a table; fewer where the backlog is small.
 const TABLE_ROWS: u32 = 50_000;
 /// Row changes in one transaction of `oltp_write_only`.
 const CHANGES: u64 = 4;
@@ -49,6 +50,10 @@ pub(super) struct Bed {
 
 fn tables(prefix: &str) -> Vec<String> {
     (1..=TABLES).map(|n| format!("{prefix}sbtest{n}")).collect()
+}
+
+fn table_rows(rows: u64) -> u32 {
+    u32::try_from(rows).unwrap_or(TABLE_ROWS).clamp(1_000, TABLE_ROWS)
 }
 
 async fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -85,7 +90,7 @@ impl Bed {
             kept,
             _folder: folder,
         };
-        Sysbench::prepare(&bed.source, DATABASE, TABLES, TABLE_ROWS).await?;
+        Sysbench::prepare(&bed.source, DATABASE, TABLES, table_rows(rows)).await?;
         for topic in [bed.bare(), bed.theirs(), vec![WARM.to_owned()]].concat() {
             bed.create(&topic).await?;
         }
@@ -304,7 +309,7 @@ impl Bed {
         let first = logs.first().and_then(|row| row.first()).context("no log")?;
         client.close().await?;
         let begun = Instant::now();
-        let tables = (TABLES, TABLE_ROWS);
+        let tables = (TABLES, table_rows(rows));
         let transactions = (rows / CHANGES).max(1);
         Sysbench::burst(
             &self.source,

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use oms_cluster_tests::{Client, OmsNode, ProjectClient, Scenario, Server, ServerKind, ServerOptions};
@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 const TABLES: [&str; 3] = ["accounts", "notes", "journal"];
 const ACTIVE: [StepState; 2] = [StepState::Running, StepState::Monitoring];
+/// How long counts may take to show what has happened.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Least transactions of each writer while both directions run.
 const LEAST: u64 = 150;
 
@@ -106,7 +108,11 @@ async fn write(mut client: Client, side: u64, stop: Arc<AtomicBool>, done: Arc<A
             statements.push(format!("INSERT INTO shop.journal VALUES ({}, 'again')", n % 7));
         }
         statements.push("COMMIT".to_owned());
-        client.run_all(&statements).await.unwrap();
+        // Whoever else writes here may be in the way of a lock.
+        while let Err(error) = client.run_all(&statements).await {
+            assert!(matches!(error.server_code(), Some(1205 | 1213)), "{error}");
+            client.query_drop("ROLLBACK").await.unwrap();
+        }
         done.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -147,16 +153,30 @@ async fn incr_sync(node: &OmsNode, project: &ProjectClient) -> Component {
     all.into_iter().find(|c| c.kind == "incr-sync").unwrap()
 }
 
-/// Rows that it has applied since it began to run here, and transactions of the other direction that it has left out.
-async fn applied(node: &OmsNode, project: &ProjectClient) -> (u64, u64) {
-    let progress = incr_sync(node, project).await.progress.unwrap_or_default();
-    let words = " transactions of the other direction left out";
+/// What a run of incremental synchronization has done.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    /// Which run it is: counts begin anew with each.
+    run: (u64, u64),
+    /// Rows that it has applied.
+    rows: u64,
+    /// Transactions of the other direction that it has left out.
+    left_out: u64,
+}
+
+async fn run(node: &OmsNode, project: &ProjectClient) -> Run {
+    let component = incr_sync(node, project).await;
+    let progress = component.progress.unwrap_or_default();
+    let words = "transactions of the other direction left out";
     let left_out = progress
         .detail
         .split(", ")
-        .find_map(|part| part.strip_suffix(words.trim_start()));
-    let left_out = left_out.map_or(0, |n| n.trim().parse().unwrap());
-    (progress.rows, left_out)
+        .find_map(|part| part.strip_suffix(words));
+    Run {
+        run: (component.epoch, component.retries),
+        rows: progress.rows,
+        left_out: left_out.map_or(0, |n| n.trim().parse().unwrap()),
+    }
 }
 
 async fn both_caught_up(scenario: &Scenario, reverse: &ProjectClient) {
@@ -168,51 +188,62 @@ async fn both_caught_up(scenario: &Scenario, reverse: &ProjectClient) {
 /// With both directions at rest, each further change crosses once: as many rows are applied as applications wrote, and what
 /// each direction applied the other one leaves out.
 async fn each_change_crosses_once(scenario: &Scenario, reverse: &ProjectClient) {
+    for attempt in 1..=5 {
+        if crossed_once(scenario, reverse, attempt * 1_000_000).await {
+            return;
+        }
+        println!("a component began anew meanwhile; once more");
+    }
+    panic!("the components never ran for long enough");
+}
+
+/// False when a component began anew meanwhile, so that its counts say nothing.
+async fn crossed_once(scenario: &Scenario, reverse: &ProjectClient, first: usize) -> bool {
     let node = &scenario.node;
-    let before = (
-        applied(node, &scenario.project).await,
-        applied(node, reverse).await,
-    );
-    let sides = [(&scenario.source, 40), (&scenario.destination, 30)];
-    for (side, (server, rows)) in sides.into_iter().enumerate() {
+    let before = [run(node, &scenario.project).await, run(node, reverse).await];
+    let written = [40, 30];
+    for (side, server) in [&scenario.source, &scenario.destination].into_iter().enumerate() {
         let mut client = server.client().await.unwrap();
-        for i in 0..rows {
-            let insert = format!(
-                "INSERT INTO shop.accounts VALUES ({}, 0, 'once')",
-                1_000_000 + 2 * i + side
-            );
+        for i in 0..written[side] {
+            let id = first + 2 * i + side;
+            let insert = format!("INSERT INTO shop.accounts VALUES ({id}, 0, 'once')");
             client.query_drop(&insert).await.unwrap();
         }
     }
-    both_caught_up(scenario, reverse).await;
-    // What was caught up with may not be shown yet, and an echo would come a little later.
-    let mut marks = 0;
+    // An echo comes with what is written behind it: a few more times around.
+    let mut round = 0;
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        let now = (
-            applied(node, &scenario.project).await,
-            applied(node, reverse).await,
-        );
-        let rows = (now.0.0 - before.0.0, now.1.0 - before.1.0);
-        assert!(rows.0 <= 40 && rows.1 <= 30, "a change came back: {rows:?}");
-        let left_out = (now.0.1 > before.0.1, now.1.1 > before.1.1);
-        if rows == (40, 30) && left_out == (true, true) {
-            marks += 1;
-            if marks > 3 {
-                break;
-            }
-            // One more round trip through both logs.
-            for server in [&scenario.source, &scenario.destination] {
-                let mut client = server.client().await.unwrap();
-                let other = "CREATE TABLE IF NOT EXISTS shop.elsewhere (id INT PRIMARY KEY) ENGINE=InnoDB";
-                client.query_drop(other).await.unwrap();
-                client
-                    .query_drop("REPLACE INTO shop.elsewhere VALUES (1)")
-                    .await
-                    .unwrap();
-            }
-            both_caught_up(scenario, reverse).await;
+        both_caught_up(scenario, reverse).await;
+        let now = [run(node, &scenario.project).await, run(node, reverse).await];
+        if now[0].run != before[0].run || now[1].run != before[1].run {
+            return false;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let applied = [0, 1].map(|i| now[i].rows.saturating_sub(before[i].rows));
+        assert!(
+            applied[0] <= 40 && applied[1] <= 30,
+            "a change came back: {now:?}, before {before:?}"
+        );
+        let left_out = [0, 1].map(|i| now[i].left_out > before[i].left_out);
+        if applied == [40, 30] && left_out == [true, true] {
+            round += 1;
+        }
+        if round > 3 {
+            return true;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "not all crossed: {now:?}, before {before:?}"
+        );
+        for server in [&scenario.source, &scenario.destination] {
+            let mut client = server.client().await.unwrap();
+            let other = "CREATE TABLE IF NOT EXISTS shop.elsewhere (id INT PRIMARY KEY) ENGINE=InnoDB";
+            client.query_drop(other).await.unwrap();
+            client
+                .query_drop("REPLACE INTO shop.elsewhere VALUES (1)")
+                .await
+                .unwrap();
+        }
     }
 }
 

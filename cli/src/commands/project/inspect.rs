@@ -123,7 +123,12 @@ pub(super) async fn show(context: &Context, name: String) -> Result<Exit, CliErr
         return Ok(Exit::Ok);
     }
     let human = Human::now();
-    context.out.table(&properties(&project, &human))?;
+    let mut about = properties(&project, &human);
+    if let Some(reverse) = reverse_of(context, &project).await? {
+        let words = format!("project {}: {}", name_of(&reverse), reverse.state().name());
+        about.property("Changes come back by", words);
+    }
+    context.out.table(&about)?;
     if !project.steps.is_empty() {
         let mut steps = Table::new(&["STEP", "STATE", "STARTED", "TOOK", "RESULT"]);
         for step in &project.steps {
@@ -149,6 +154,18 @@ pub(super) async fn show(context: &Context, name: String) -> Result<Exit, CliErr
         ))?;
     }
     Ok(Exit::Ok)
+}
+
+/// The project that brings changes of this one back, if there is one that is not released.
+async fn reverse_of(context: &Context, project: &Project) -> Result<Option<Project>, CliError> {
+    let request = ListProjectsRequest {
+        with_sub_projects: true,
+        ..Default::default()
+    };
+    let mut client = context.projects().await?;
+    let list = client.list_projects(request).await.map_err(context.failed())?;
+    let of_it = |p: &Project| p.reverse_of == project.id && p.state() != ProjectState::Released;
+    Ok(list.into_inner().projects.into_iter().find(of_it))
 }
 
 fn properties(project: &Project, human: &Human) -> Table {

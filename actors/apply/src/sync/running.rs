@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use oms_core::{AppliedSet, Claim, Counters, Failure, LaneId, Watermark};
+use oms_core::{AppliedSet, Applier, Claim, Counters, Failure, LaneId, Watermark};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -179,40 +179,59 @@ impl<'a> Running<'a> {
             aborting: false,
             streaming: false,
         };
-        running.open_lanes().await?;
+        while running.lanes.len() < running.active {
+            let applier = running.claim.applier(running.next_lane()).await?;
+            running.add_lane(applier);
+        }
         running.show();
         Ok(running)
     }
 
     /// Opens the lanes that are to work and do not exist yet. A lane stays when there are fewer later: it ends what it
     /// has and is given nothing more, so nothing that its row names is lost, and its own set goes on when it is needed again.
-    async fn open_lanes(&mut self) -> Result<(), Failure> {
+    ///
+    /// A destination that cannot be reached lets nobody in for long, and the lanes that there are learn of it sooner: what
+    /// happens to them counts meanwhile, and so does a cancellation.
+    async fn open_lanes(&mut self) -> Result<(), Halt> {
         while self.lanes.len() < self.active {
-            let number = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
-            let applier = self.claim.applier(LaneId(number)).await?;
-            // Never full: no more than `window` transactions are in flight, and one mark.
-            let (work, queue) = mpsc::channel(self.config.window + 2);
-            let lane = Lane {
-                number,
-                applier,
-                work: queue,
-                reports: self.report.clone(),
-                mark: self.mark.subscribe(),
-                above: self.above.clone(),
-                halt: self.halt.clone(),
-                reason: self.reason.clone(),
-                gauge: self.gauge.clone(),
-                config: self.config.clone(),
-                turn: self.turn.clone(),
+            let claim = self.claim;
+            let mut opening = claim.applier(self.next_lane());
+            let applier = loop {
+                if let Some(opened) = self.step_or(&mut opening).await? {
+                    break opened?;
+                }
             };
-            self.tasks.spawn(lane.run());
-            self.lanes.push(LaneHandle {
-                work,
-                transactions: 0,
-                rows: 0,
-            });
+            self.add_lane(applier);
         }
         Ok(())
+    }
+
+    fn next_lane(&self) -> LaneId {
+        LaneId(u32::try_from(self.lanes.len()).unwrap_or(u32::MAX))
+    }
+
+    fn add_lane(&mut self, applier: Box<dyn Applier>) {
+        // Never full: no more than `window` transactions are in flight, and one mark.
+        let (work, queue) = mpsc::channel(self.config.window + 2);
+        let lane = Lane {
+            number: self.next_lane().0,
+            applier,
+            work: queue,
+            reports: self.report.clone(),
+            mark: self.mark.subscribe(),
+            above: self.above.clone(),
+            halt: self.halt.clone(),
+            reason: self.reason.clone(),
+            gauge: self.gauge.clone(),
+            config: self.config.clone(),
+            turn: self.turn.clone(),
+        };
+        self.tasks.spawn(lane.run());
+        self.lanes.push(LaneHandle {
+            work,
+            transactions: 0,
+            rows: 0,
+        });
     }
 
     /// Ends the lanes: open transactions are rolled back, commits under way are waited for a while.

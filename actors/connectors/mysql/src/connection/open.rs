@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mysql_async::{Conn, DriverError, Error, OptsBuilder, SslOpts};
 use oms_core::Failure;
+use tokio::time::Instant;
 
 use super::{
     Endpoint, Side, TlsMode,
@@ -32,12 +33,14 @@ const PREPARED_STATEMENTS: usize = 24;
 /// a minute, and affected rows count rows *found*.
 ///
 /// # Errors
-/// `OMS-SRC-0001` to `-0004` or `OMS-DST-0001` to `-0004`, as far as the cause can be told.
+/// `OMS-SRC-0001` to `-0004` or `OMS-DST-0001` to `-0004`, as far as the cause can be told. One that nobody answered says
+/// how long that lasted.
 pub async fn connect(endpoint: &Endpoint, side: Side) -> Result<Conn, Failure> {
     let place = format!("{}:{}", endpoint.host, endpoint.port);
+    let begun = Instant::now();
     let mut conn = match open(endpoint, endpoint.tls, side).await {
         Ok(conn) => conn,
-        Err(error) => return Err(explain(endpoint, side, error).await.context(place)),
+        Err(error) => return Err(explain(endpoint, side, error, begun).await.context(place)),
     };
     match session::prepare(&mut conn, side).await {
         Ok(()) => Ok(conn),
@@ -91,7 +94,7 @@ fn options(endpoint: &Endpoint, tls: TlsMode, side: Side) -> OptsBuilder {
 }
 
 /// Finds the cause behind a failed connection.
-async fn explain(endpoint: &Endpoint, side: Side, error: Option<Error>) -> Failure {
+async fn explain(endpoint: &Endpoint, side: Side, error: Option<Error>, begun: Instant) -> Failure {
     let of = |meaning: Meaning, detail: String| Failure::new(meaning.code(side), detail);
     let Some(error) = error else {
         let seconds = CONNECT_TIMEOUT.as_secs();
@@ -105,10 +108,12 @@ async fn explain(endpoint: &Endpoint, side: Side, error: Option<Error>) -> Failu
                     "the port accepts connections but nothing greeted within {seconds} s: it is not a \
                      MySQL port, or the server hangs"
                 ),
-            ),
-            Answer::Mysql | Answer::Nothing => {
-                of(Meaning::Unreachable, format!("no answer within {seconds} s"))
+            )
+            .lasting_for(begun.elapsed()),
+            Answer::Nothing => {
+                of(Meaning::Unreachable, format!("no answer within {seconds} s")).lasting_for(begun.elapsed())
             }
+            Answer::Mysql => of(Meaning::Unreachable, format!("no answer within {seconds} s")),
         };
     };
     if let Error::Server(server) = &error {

@@ -281,7 +281,8 @@ impl Bed {
     /// Sets the broker and Debezium back to where the backlog begins, and warms the broker up.
     pub(super) async fn restore(&mut self) -> anyhow::Result<()> {
         if self.kafka.pid(0).is_some() {
-            self.kafka.stop(0).await?;
+            // Nothing of it is kept.
+            self.kafka.kill(0)?;
         }
         let [broker, debezium] = self.copies();
         let folder = self.kafka.data_folder(0)?;

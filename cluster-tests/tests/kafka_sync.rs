@@ -19,6 +19,8 @@ use oms_proto::v1::{
 };
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewPartitions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
 };
@@ -704,4 +706,99 @@ fn rebuilt_where(
             (row["id"].as_i64().unwrap(), row["amount"].as_i64().unwrap())
         })
         .collect()
+}
+
+/// The node is killed while rows are sent, a table has no key, and topics get more partitions: rows with a key are sent once,
+/// those without at least once, and changes stay in the partitions in which their rows are.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_and_partitions_outlive_a_kill() {
+    const ROWS: i64 = 20_000;
+    let mut bed = Bed::start().await;
+    let mut client = bed.source.client().await.unwrap();
+    for sql in [
+        "CREATE DATABASE shop".to_owned(),
+        "CREATE TABLE shop.keyed (id INT PRIMARY KEY, amount INT NOT NULL)".to_owned(),
+        "CREATE TABLE shop.keyless (id INT, amount INT NOT NULL)".to_owned(),
+        format!("INSERT INTO shop.keyed SELECT seq, 0 FROM shop.seq_1_to_{ROWS}"),
+        "INSERT INTO shop.keyless SELECT seq, 0 FROM shop.seq_1_to_1000".to_owned(),
+    ] {
+        client.query_drop(&sql).await.unwrap();
+    }
+    let kafka = KafkaOptions {
+        partitions: 2,
+        ..Default::default()
+    };
+    let project = bed.launch(spec("killed", ALL, kafka)).await;
+    let brokers = BareKafka::new(KafkaSettings::new(bed.bootstrap()));
+    let deadline = Instant::now() + PATIENCE;
+    while brokers.offsets(&["Topic_killed_keyed"]).unwrap() == 0 {
+        assert!(Instant::now() < deadline, "no row is sent");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bed.node.kill().unwrap();
+    bed.node.restart().await.unwrap();
+    bed.following(&project).await;
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", bed.bootstrap())
+        .create()
+        .unwrap();
+    let more = [
+        NewPartitions::new("Topic_killed_keyed", 5),
+        NewPartitions::new("Topic_killed_keyless", 5),
+    ];
+    for made in admin
+        .create_partitions(&more, &AdminOptions::new())
+        .await
+        .unwrap()
+    {
+        made.unwrap();
+    }
+    for amount in 1..=2 {
+        for sql in [
+            format!("UPDATE shop.keyed SET amount = {amount} WHERE id % 10 = 0"),
+            format!("UPDATE shop.keyless SET amount = {amount} WHERE id % 10 = 0"),
+        ] {
+            client.query_drop(&sql).await.unwrap();
+        }
+        // Whoever comes now finds five partitions.
+        bed.node.kill().unwrap();
+        bed.node.restart().await.unwrap();
+    }
+    project.wait_caught_up(&bed.node).await.unwrap();
+    let messages = committed(&bed.bootstrap(), "Topic_killed_keyed", 5);
+    assert!(
+        messages.keys().all(|partition| *partition < 2),
+        "new partitions stay empty"
+    );
+    let mut found: BTreeMap<i64, (i32, Vec<i64>)> = BTreeMap::new();
+    for (partition, list) in &messages {
+        for (_, message) in list {
+            let row = &message["postStruct"];
+            let id = row["id"].as_i64().unwrap();
+            let amounts = found.entry(id).or_insert((*partition, Vec::new()));
+            assert_eq!(amounts.0, *partition, "row {id} is in one partition");
+            amounts.1.push(row["amount"].as_i64().unwrap());
+        }
+    }
+    assert_eq!(found.len() as i64, ROWS);
+    for (id, (_, amounts)) in &found {
+        let wanted: &[i64] = if id % 10 == 0 { &[0, 1, 2] } else { &[0] };
+        assert_eq!(amounts, wanted, "row {id}");
+    }
+    let messages = committed(&bed.bootstrap(), "Topic_killed_keyless", 5);
+    assert_eq!(messages.len(), 1, "what has no key is in one partition");
+    let (mut sent, mut changed) = (BTreeSet::new(), Vec::new());
+    for (key, message) in messages.values().flatten() {
+        assert_eq!(key, "killed.keyless");
+        let id = message["postStruct"]["id"].as_i64().unwrap();
+        match message["recordType"].as_str() {
+            Some("ROW") => drop(sent.insert(id)),
+            Some("UPDATE") => changed.push((message["postStruct"]["amount"].as_i64().unwrap(), id)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(sent, (1..=1_000).collect());
+    let wanted = (1..=2).flat_map(|amount| (1..=100).map(move |n| (amount, n * 10)));
+    changed.sort_unstable();
+    assert_eq!(changed, wanted.collect::<Vec<_>>());
 }

@@ -128,7 +128,7 @@ fn guarantee(kind: ComponentKind) -> &'static str {
         }
         // Statements commit by themselves; each is idempotent.
         ComponentKind::SchemaMigration => "replaying",
-        ComponentKind::Precheck | ComponentKind::Store => "none",
+        ComponentKind::Precheck | ComponentKind::Store | ComponentKind::Switchover => "none",
     }
 }
 

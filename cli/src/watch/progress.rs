@@ -14,6 +14,7 @@ pub(crate) fn step_name(kind: StepKind) -> &'static str {
         StepKind::IndexTransfer => "indexes",
         StepKind::IncrTransfer => "incr-sync",
         StepKind::FullVerifier => "verification",
+        StepKind::TransferAppSwitch => "switchover",
         StepKind::Unspecified => "unknown",
     }
 }

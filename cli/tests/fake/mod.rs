@@ -354,6 +354,35 @@ impl project_service_server::ProjectService for Fake {
         find(&mut script.projects, &r.project)?;
         Ok(Response::new(ListDdlResponse::default()))
     }
+    async fn start_switchover(
+        &self,
+        r: Request<StartSwitchoverRequest>,
+    ) -> Result<Response<SwitchoverPlan>, Status> {
+        let r = r.into_inner();
+        let mut script = self.called(format!(
+            "start switchover {} {} {}",
+            r.set_read_only, r.max_lag_seconds, r.dry_run
+        ));
+        find(&mut script.projects, &r.project)?;
+        Ok(Response::new(SwitchoverPlan::default()))
+    }
+
+    async fn decide_switchover(
+        &self,
+        r: Request<DecideSwitchoverRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let r = r.into_inner();
+        let mut script = self.called(format!(
+            "switchover {} {} {:?} {:?}",
+            r.decision().name(),
+            r.step().name(),
+            r.reason,
+            r.item
+        ));
+        let found = find(&mut script.projects, &r.project)?;
+        Ok(Response::new(found.clone()))
+    }
+
     async fn decide_ddl(&self, r: Request<DecideDdlRequest>) -> Result<Response<DdlStatement>, Status> {
         let r = r.into_inner();
         let mut script = self.called(format!("decide ddl {} {:?}", r.number, r.statements));

@@ -7,6 +7,7 @@ mod preview;
 mod results;
 mod setting;
 mod several;
+mod switchover;
 mod watch;
 
 use futures::Stream;
@@ -17,15 +18,16 @@ use oms_proto::{
     v1::{
         AddObjectsRequest, BatchProjectsRequest, BatchProjectsResponse, CaughtUpProgress, CopyProjectRequest,
         CreateProjectRequest, DdlStatement, DecideDdlRequest, DecideObjectChangeRequest, DecideObjectRequest,
-        DeleteProjectResponse, DeleteTemplateRequest, DeleteTemplateResponse, Difference, GetProjectRequest,
-        LabelProjectRequest, ListDdlRequest, ListDdlResponse, ListDifferencesRequest, ListLabelsRequest,
-        ListLabelsResponse, ListObjectsRequest, ListObjectsResponse, ListPrecheckItemsResponse,
-        ListProjectsRequest, ListProjectsResponse, ListTemplatesRequest, ListTemplatesResponse,
-        ListVerifiedTablesResponse, ObjectState, PreviewItem, PreviewProjectRequest, Project, ProjectRequest,
-        ProjectSnapshot, PutTemplateRequest, ReleaseProjectRequest, RemoveObjectsRequest,
-        ResumeProjectRequest, SchemaObject, SetProjectRequest, SetProjectResponse, Template,
-        TuneProjectRequest, ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest,
-        VerifyScope, project_service_server::ProjectService,
+        DecideSwitchoverRequest, DeleteProjectResponse, DeleteTemplateRequest, DeleteTemplateResponse,
+        Difference, GetProjectRequest, LabelProjectRequest, ListDdlRequest, ListDdlResponse,
+        ListDifferencesRequest, ListLabelsRequest, ListLabelsResponse, ListObjectsRequest,
+        ListObjectsResponse, ListPrecheckItemsResponse, ListProjectsRequest, ListProjectsResponse,
+        ListTemplatesRequest, ListTemplatesResponse, ListVerifiedTablesResponse, ObjectState, PreviewItem,
+        PreviewProjectRequest, Project, ProjectRequest, ProjectSnapshot, PutTemplateRequest,
+        ReleaseProjectRequest, RemoveObjectsRequest, ResumeProjectRequest, SchemaObject, SetProjectRequest,
+        SetProjectResponse, StartSwitchoverRequest, SwitchoverPlan, Template, TuneProjectRequest,
+        ValidateProjectRequest, ValidateProjectResponse, VerifyProjectRequest, VerifyScope,
+        project_service_server::ProjectService,
     },
 };
 use std::pin::Pin;
@@ -297,6 +299,22 @@ impl ProjectService for Projects {
             .await
             .map(Response::new)
             .map_err(status)
+    }
+
+    async fn start_switchover(
+        &self,
+        request: Request<StartSwitchoverRequest>,
+    ) -> Result<Response<SwitchoverPlan>, Status> {
+        let begun = self.begin_switchover(request.into_inner()).await;
+        begun.map(Response::new).map_err(status)
+    }
+
+    async fn decide_switchover(
+        &self,
+        request: Request<DecideSwitchoverRequest>,
+    ) -> Result<Response<Project>, Status> {
+        let decided = self.decided_switchover(request.into_inner()).await;
+        decided.map(Response::new).map_err(status)
     }
 
     type WaitCaughtUpStream = Streaming<CaughtUpProgress>;

@@ -6,6 +6,7 @@ mod loops;
 mod precheck;
 mod publishing;
 mod schema;
+mod switchover;
 mod traits;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ use oms_verify::{Preset, Scope, VerifyOptions};
 
 pub(crate) use precheck::precheck_items;
 pub(crate) use schema::{SchemaPlanning, shown, summary};
+pub(crate) use switchover::{deferred, sub_step};
 
 use crate::{
     connectors::Connector,
@@ -132,14 +134,22 @@ impl Behaviors {
                     selection: project.selection.clone(),
                 },
                 recorded: project.objects.clone(),
-                after_data: component.step() == StepKind::IndexTransfer,
+                moment: match component.step() {
+                    StepKind::IndexTransfer => schema::Moment::AfterRows,
+                    StepKind::TransferAppSwitch => schema::Moment::Switchover,
+                    _ => schema::Moment::First,
+                },
             }),
             ComponentKind::Store => self.store(id, &source, project, component, &spec)?,
             ComponentKind::FullImport => self.full_import(id, &source, &destination, project, &spec)?,
             ComponentKind::IncrSync => self.incr_sync(id, &source, &destination, project, &spec)?,
             ComponentKind::FullVerification => {
-                self.verification(id, &source, &destination, project, &spec)?
+                self.verification(id, &source, &destination, project, component, &spec)?
             }
+            ComponentKind::Switchover => Arc::new(switchover::Switchover {
+                metadata: self.metadata.clone(),
+                vault: self.vault.clone(),
+            }),
         })
     }
 
@@ -329,6 +339,7 @@ impl Behaviors {
         source: &Connector,
         destination: &Connector,
         project: &ProjectRecord,
+        component: &ComponentRecord,
         spec: &ProjectSpec,
     ) -> Result<Arc<dyn Behavior>, Failure> {
         let verify = spec.verify.unwrap_or_default();
@@ -345,7 +356,9 @@ impl Behaviors {
             Concurrency::Fast => Preset::Fast,
         };
         let defaults = VerifyOptions::default();
-        let synchronized = steps_include(project, StepKind::IncrTransfer);
+        // What has settled for a switchover applies nothing: nothing is to be waited for.
+        let at_rest = component.step() == StepKind::TransferAppSwitch && project.settle;
+        let synchronized = steps_include(project, StepKind::IncrTransfer) && !at_rest;
         // Nothing applies changes behind the scan: reading again can only show the same.
         let rounds = if synchronized { defaults.recheck_rounds } else { 2 };
         let options = VerifyOptions {

@@ -40,8 +40,19 @@ pub(crate) struct SchemaMigration {
     pub(crate) planning: SchemaPlanning,
     /// What is recorded of earlier runs.
     pub(crate) recorded: Vec<SchemaObject>,
-    /// Create what waits for the rows, instead of everything else.
-    pub(crate) after_data: bool,
+    /// What it creates: each object has its moment.
+    pub(crate) moment: Moment,
+}
+
+/// When objects are created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Before the rows.
+    First,
+    /// When the rows have been copied.
+    AfterRows,
+    /// When nothing is applied any more and both sides were found equal.
+    Switchover,
 }
 
 /// `ER_DUP_KEYNAME`.
@@ -209,8 +220,13 @@ fn is_there(object: &SchemaObject, tables: &BTreeSet<TableName>) -> bool {
 }
 
 /// Whether it belongs to this run.
-fn is_due(object: &SchemaObject, after_data: bool) -> bool {
-    !object.at_switchover && object.postponed == after_data
+fn is_due(object: &SchemaObject, moment: Moment) -> bool {
+    match moment {
+        Moment::First => !object.at_switchover && !object.postponed,
+        Moment::AfterRows => !object.at_switchover && object.postponed,
+        // Triggers are the user's.
+        Moment::Switchover => object.at_switchover && object.kind() != v1::ObjectKind::Trigger,
+    }
 }
 
 /// Fails what would be created with a loss, unless the user has seen exactly these losses and tried again.
@@ -332,13 +348,13 @@ impl Behavior for SchemaMigration {
             stop_at_losses(&mut objects, &recorded, context.clock.now_ms());
         }
         self.record(context, objects.clone(), true).await?;
-        let total = objects.iter().filter(|o| is_due(o, self.after_data)).count() as u64;
+        let total = objects.iter().filter(|o| is_due(o, self.moment)).count() as u64;
         context.progress.update(|p| p.total_objects = total);
         context.log.info(format!("{total} objects"));
 
         let mut conn = self.session().await?;
         let mut changed = Vec::new();
-        for object in objects.iter_mut().filter(|o| is_due(o, self.after_data)) {
+        for object in objects.iter_mut().filter(|o| is_due(o, self.moment)) {
             if context.cancel.is_cancelled() {
                 self.record(context, changed, false).await?;
                 return Ok(Completion::Stopped);
@@ -352,7 +368,7 @@ impl Behavior for SchemaMigration {
                 }
                 object.started_at_ms = context.clock.now_ms();
                 object.ended_at_ms = 0;
-                if self.after_data {
+                if self.moment != Moment::First {
                     // It may take hours, and somebody may want to know which one it is.
                     self.record(context, std::mem::take(&mut changed), false).await?;
                     self.record(context, vec![object.clone()], false).await?;
@@ -387,14 +403,14 @@ impl Behavior for SchemaMigration {
                     }
                 }
                 changed.push(object.clone());
-                if changed.len() >= 64 || self.after_data {
+                if changed.len() >= 64 || self.moment != Moment::First {
                     self.record(context, std::mem::take(&mut changed), false).await?;
                 }
             }
             context.progress.update(|p| p.objects += 1);
         }
         self.record(context, changed, false).await?;
-        finish(&objects, self.after_data)
+        finish(&objects, self.moment)
     }
 
     async fn remove(&self, _: &Context) -> Result<(), Failure> {
@@ -434,8 +450,8 @@ async fn execute(conn: &mut Conn, object: &SchemaObject) -> Result<(), Refusal> 
     Ok(())
 }
 
-fn finish(objects: &[SchemaObject], after_data: bool) -> Result<Completion, Failure> {
-    let mine = || objects.iter().filter(|o| is_due(o, after_data));
+fn finish(objects: &[SchemaObject], moment: Moment) -> Result<Completion, Failure> {
+    let mine = || objects.iter().filter(|o| is_due(o, moment));
     let open: Vec<_> = mine()
         .filter(|o| {
             matches!(

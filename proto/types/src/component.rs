@@ -55,6 +55,8 @@ named_enum!(
         IncrSync = "incr-sync",
         /// Compares both sides row by row.
         FullVerification = "full-verification",
+        /// Looks at and changes the source for a switchover.
+        Switchover = "switchover",
     }
 );
 
@@ -75,5 +77,7 @@ named_enum!(
         IncrTransfer = "INCR_TRANSFER",
         /// Full verification.
         FullVerifier = "FULL_VERIFIER",
+        /// The switchover of applications from the source to the destination.
+        TransferAppSwitch = "TRANSFER_APP_SWITCH",
     }
 );

@@ -2,7 +2,7 @@
 
 use oms_proto::{
     meta::{Command, CreateProject, DataSourceRecord, UpsertObjects, command::Body},
-    v1::{DataSourceKind, DdlSynchronization, ObjectKind, ProjectSpec, TableSelection},
+    v1::{DataSourceKind, DdlSynchronization, ObjectKind, ProjectSpec, StepKind, TableSelection},
 };
 use prost::Message as _;
 
@@ -138,6 +138,8 @@ fn records_conversions(c: &UpsertObjects) -> bool {
 /// [`crate::MetaState::feature_level`] also where they are known.
 pub fn level_of(body: &MetaCommand) -> u32 {
     match body {
+        // An older node would pass over the assignment.
+        Body::AssignComponent(a) if a.step() == StepKind::TransferAppSwitch => 5,
         Body::AssignComponent(a) if a.by_user || a.avoid_former || !a.waiting.is_empty() => 2,
         Body::ReportComponent(r) if r.facts.as_ref().is_some_and(|f| !f.settled.is_empty()) => 4,
         Body::CreateProject(c) if is_reverse(c) => 5,
@@ -186,5 +188,9 @@ pub fn level_of(body: &MetaCommand) -> u32 {
         | Body::DeleteTemplate(_)
         | Body::DecideDdl(_)
         | Body::SetFollowedTables(_) => 4,
+        Body::StartSwitchover(_)
+        | Body::DecideSwitchover(_)
+        | Body::AdvanceSwitchover(_)
+        | Body::ReportSwitchover(_) => 5,
     }
 }

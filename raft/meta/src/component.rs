@@ -16,6 +16,7 @@ use crate::{
     node::is_removed,
     project::{bump, touch},
     state::{MetaState, Outcome, refuse},
+    switchover::forward_stopped,
 };
 
 /// A component that was with its node for this long ran well there: what it avoided before is forgotten
@@ -257,7 +258,11 @@ fn still_wanted(record: &ProjectRecord, current: Option<&ComponentRecord>, c: &A
         .steps
         .iter()
         .any(|s| s.kind == c.step && s.state() == StepState::Skipped);
+    let ended = forward_stopped(project)
+        && [ComponentKind::Store.as_str(), ComponentKind::IncrSync.as_str()].contains(&c.kind.as_str());
     let wanted = match (c.desired(), project.state()) {
+        (Desired::Run, _) if ended => false,
+        (Desired::Remove, _) if ended && desired == Desired::Remove => true,
         (Desired::Remove, state) => state == ProjectState::Releasing,
         (
             Desired::Run,

@@ -23,6 +23,7 @@ mod schedule;
 mod setting;
 mod state;
 mod steps;
+mod switchover;
 mod template;
 mod token;
 mod tuning;
@@ -35,6 +36,10 @@ pub use schedule::{SchedulePolicy, schedule};
 pub use setting::{SETTINGS, SettingEffect};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
+pub use switchover::{
+    DEFAULT_MAX_LAG_SECONDS, SwitchoverOrder, SwitchoverWork, planned_switchover, switchover_missing,
+    switchover_order,
+};
 pub use tuning::{MOST_WORKERS, check_full, check_incremental};
 pub use view::{ClusterView, Liveness, Members, NodeView};
 pub use voters::{VoterChange, VoterPolicy, voter_change};

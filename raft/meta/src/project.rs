@@ -12,6 +12,7 @@ use crate::{
     changes::is_under_way,
     state::{MetaState, Outcome, project_id, refuse},
     steps_of,
+    switchover::{abandon, forward_stopped, under_way},
 };
 
 impl MetaState {
@@ -76,6 +77,7 @@ impl MetaState {
                 ),
             );
         }
+        refuse_while_switching(project, c)?;
         let state = project.state();
         use ProjectState as S;
         let allowed: &[S] = match c.change() {
@@ -119,7 +121,10 @@ impl MetaState {
             }
             ProjectChange::Pause => suspend(record),
             ProjectChange::Resume => resume(record),
-            ProjectChange::Release => release(record, c.force),
+            ProjectChange::Release => {
+                abandon(record, now);
+                release(record, c.force);
+            }
             ProjectChange::Verify => {
                 if let Some(refusal) = restart_verification(project, now) {
                     return refusal;
@@ -338,6 +343,23 @@ pub(crate) fn release(record: &mut ProjectRecord, force: bool) {
     record.release_forced = force;
     for component in &mut record.components {
         component.set_desired(Desired::Remove);
+    }
+}
+
+/// Refuses what would come in the way of a switchover, or what has no meaning behind it.
+fn refuse_while_switching(project: &Project, c: &ChangeProject) -> Outcome {
+    let wrong = |words: &str| refuse(codes::api::WRONG_STATE, words);
+    match c.change() {
+        ProjectChange::Verify if under_way(project).is_some() => {
+            wrong("the project switches over, and is verified by that")
+        }
+        ProjectChange::Verify if forward_stopped(project) => {
+            wrong("the project has switched over; both sides have nothing more to do with each other")
+        }
+        ProjectChange::Release if under_way(project).is_some() && !c.force => {
+            wrong("the project switches over; finish or cancel that first (`omsnode project switchover`)")
+        }
+        _ => Ok(0),
     }
 }
 

@@ -54,5 +54,6 @@ pub fn component_of(step: StepKind) -> Option<ComponentKind> {
         StepKind::FullTransfer => Some(ComponentKind::FullImport),
         StepKind::IncrTransfer => Some(ComponentKind::IncrSync),
         StepKind::FullVerifier => Some(ComponentKind::FullVerification),
+        StepKind::TransferAppSwitch => Some(ComponentKind::Switchover),
     }
 }

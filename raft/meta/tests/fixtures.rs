@@ -261,6 +261,7 @@ fn project() -> ProjectRecord {
             verification: Some(verification()),
             left_behind: vec!["the tables of omsnode_meta".into()],
             parent: String::new(),
+            switchovers: Vec::new(),
             changes: Vec::new(),
             reverse_of: String::new(),
         }),
@@ -308,6 +309,75 @@ fn project() -> ProjectRecord {
 }
 
 /// One command of each kind, every field set.
+/// What the component of a switchover reports.
+fn report_switchover_of(outcome: report_switchover::Outcome) -> ReportSwitchover {
+    ReportSwitchover {
+        project: "p_1".into(),
+        epoch: 3,
+        number: 2,
+        step: v1::SwitchStepKind::Precheck as i32,
+        attempt: 4,
+        outcome: Some(outcome),
+        items: vec![switchover_item()],
+    }
+}
+
+fn switchover_item() -> v1::SwitchoverItem {
+    v1::SwitchoverItem {
+        name: "trigger/a.b".into(),
+        what: "create it".into(),
+        completed_at_ms: 7,
+    }
+}
+
+/// A switchover with everything that can be said of one.
+fn switchover() -> v1::Switchover {
+    v1::Switchover {
+        number: 2,
+        state: v1::SwitchoverState::Cancelling as i32,
+        set_read_only: true,
+        max_lag_seconds: 30,
+        steps: vec![v1::SwitchStep {
+            kind: v1::SwitchStepKind::Drained as i32,
+            state: v1::SwitchStepState::Failed as i32,
+            started_at_ms: 1,
+            finished_at_ms: 2,
+            error: Some(v1::ErrorInfo {
+                code: "OMS-SWITCH-0002".into(),
+                message: "m".into(),
+                failed_at_ms: 3,
+            }),
+            summary: "s".into(),
+            attempt: 4,
+            quiet_until: "q".into(),
+            unchecked: true,
+        }],
+        started_at_ms: 5,
+        finished_at_ms: 6,
+        stop_position: "p".into(),
+        writes_stopped_at_ms: 7,
+        drained_position: "d".into(),
+        forward_stopped: true,
+        forward_stopped_at_ms: 8,
+        write_stop_ms: 9,
+        skips: vec![v1::SwitchoverSkip {
+            step: v1::SwitchStepKind::Verified as i32,
+            reason: "known".into(),
+            at_ms: 10,
+            error: "e".into(),
+        }],
+        items: vec![switchover_item()],
+        log: vec![v1::SwitchoverLogLine {
+            at_ms: 11,
+            text: "t".into(),
+        }],
+        source_writes: Some(v1::SourceWrites {
+            read_only: true,
+            super_read_only: Some(true),
+        }),
+    }
+}
+
 fn commands() -> Vec<(&'static str, command::Body)> {
     use command::Body as B;
     let project_name = || "p_1".to_owned();
@@ -561,6 +631,40 @@ fn commands() -> Vec<(&'static str, command::Body)> {
             "delete_template",
             B::DeleteTemplate(DeleteTemplate { name: "t".into() }),
         ),
+        (
+            "start_switchover",
+            B::StartSwitchover(StartSwitchover {
+                project: "p_1".into(),
+                set_read_only: true,
+                max_lag_seconds: 30,
+            }),
+        ),
+        (
+            "decide_switchover",
+            B::DecideSwitchover(DecideSwitchover {
+                request: Some(v1::DecideSwitchoverRequest {
+                    project: "p_1".into(),
+                    decision: v1::SwitchoverDecision::Skip as i32,
+                    step: v1::SwitchStepKind::Verified as i32,
+                    reason: "known".into(),
+                    item: "trigger/a.b".into(),
+                }),
+            }),
+        ),
+        (
+            "advance_switchover",
+            B::AdvanceSwitchover(AdvanceSwitchover {
+                project: "p_1".into(),
+                expected_version: 9,
+                number: 2,
+            }),
+        ),
+        (
+            "report_switchover",
+            B::ReportSwitchover(report_switchover_of(report_switchover::Outcome::Done(
+                "lag 1 s".into(),
+            ))),
+        ),
         ("raise_epochs", B::RaiseEpochs(RaiseEpochs { by: 1000 })),
         (
             "set_preferred_regions",
@@ -584,6 +688,7 @@ fn shape(name: &str) -> u32 {
         | "delete_template"
         | "decide_ddl"
         | "set_followed_tables" => 4,
+        "start_switchover" | "decide_switchover" | "advance_switchover" | "report_switchover" => 5,
         _ => 2,
     }
 }
@@ -756,6 +861,13 @@ fn a_project_that_merges_tables_needs_level_4_and_reads_as_it_was_written() {
 
 #[test]
 fn later_shapes_read_as_they_were_written() {
+    use report_switchover::Outcome as Said;
+    let reported = |said| command::Body::ReportSwitchover(report_switchover_of(said));
+    let said = || v1::ErrorInfo {
+        code: "OMS-SWITCH-0002".into(),
+        message: "m".into(),
+        failed_at_ms: 3,
+    };
     let samples = [
         (
             "upsert_objects",
@@ -792,6 +904,45 @@ fn later_shapes_read_as_they_were_written() {
         ),
         ("create_project_kafka", 4, to_kafka()),
         ("create_project_kafka_following", 5, to_kafka_following()),
+        ("report_switchover_failed", 5, reported(Said::Failed(said()))),
+        ("report_switchover_written", 5, reported(Said::Written(said()))),
+        (
+            "report_switchover_stopped_at",
+            5,
+            reported(Said::StoppedAt("p".into())),
+        ),
+        (
+            "report_switchover_quiet_until",
+            5,
+            reported(Said::QuietUntil("p".into())),
+        ),
+        (
+            "report_switchover_before",
+            5,
+            reported(Said::Before(v1::SourceWrites {
+                read_only: true,
+                super_read_only: Some(false),
+            })),
+        ),
+        (
+            "report_switchover_undone",
+            5,
+            reported(Said::Undone("off".into())),
+        ),
+        (
+            "assign_component_switchover",
+            5,
+            command::Body::AssignComponent(AssignComponent {
+                project: "p_1".into(),
+                kind: "switchover".into(),
+                node: 2,
+                expected_epoch: 3,
+                raise_epoch: true,
+                desired: Desired::Run as i32,
+                step: v1::StepKind::TransferAppSwitch as i32,
+                ..Default::default()
+            }),
+        ),
         (
             "create_data_source_kafka",
             4,
@@ -867,6 +1018,14 @@ fn a_snapshot_reads_as_it_was_written() {
     let new = bytes("state", 4, &newer.encode_to_vec());
     assert_eq!(MetaState::restore(&new).unwrap().snapshot(), new);
     assert_eq!(State::decode(new.as_slice()).unwrap(), newer);
+    // With switchovers.
+    let mut switched = newer.clone();
+    for public in switched.projects.iter_mut().filter_map(|p| p.public.as_mut()) {
+        public.switchovers.push(switchover());
+    }
+    let new = bytes("state_switchover", 5, &switched.encode_to_vec());
+    assert_eq!(MetaState::restore(&new).unwrap().snapshot(), new);
+    assert_eq!(State::decode(new.as_slice()).unwrap(), switched);
     // Before there were preferred regions.
     let older = State {
         preferred_regions: Vec::new(),

@@ -8,6 +8,7 @@ mod objects;
 mod preview;
 mod several;
 mod spec_file;
+mod switchover;
 mod tune;
 mod verify;
 mod wait;
@@ -163,6 +164,11 @@ pub(crate) enum ProjectCommand {
         #[command(subcommand)]
         command: ddl::DdlCommand,
     },
+    /// Make the destination the database that applications use: stop writes, drain, verify, end, with proof of each
+    Switchover {
+        #[command(subcommand)]
+        command: switchover::SwitchoverCommand,
+    },
     /// Change limits and concurrency, also while the project runs: it goes on with the new ones at once
     Tune(tune::TuneArgs),
     /// Change the name and options of a project that exists
@@ -275,6 +281,7 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context) -> Result<Ex
         C::Template { command } => several::template(context, command).await,
         C::Labels => several::labels(context).await,
         C::Ddl { command } => ddl::run(context, command).await,
+        C::Switchover { command } => switchover::run(context, command).await,
         C::Object { command } => objects::decide(context, command).await,
     }
 }

@@ -114,6 +114,7 @@ pub mod codes {
     pub mod schema;
     pub mod src;
     pub mod store;
+    pub mod switchover;
     pub mod verify;
 }
 
@@ -132,6 +133,7 @@ pub fn catalogue() -> impl Iterator<Item = ErrorCode> {
         codes::schema::ALL,
         codes::src::ALL,
         codes::store::ALL,
+        codes::switchover::ALL,
         codes::verify::ALL,
     ]
     .into_iter()

@@ -33,7 +33,7 @@ fn incr_sync(record: &ProjectRecord) -> Option<&ComponentRecord> {
 }
 
 /// Where incremental synchronization has settled, if it has.
-fn settled(record: &ProjectRecord) -> Option<&String> {
+pub(crate) fn settled(record: &ProjectRecord) -> Option<&String> {
     let facts = incr_sync(record)?.facts.as_ref()?;
     Some(&facts.settled).filter(|p| record.settle && !p.is_empty())
 }
@@ -97,7 +97,7 @@ pub(crate) fn next_join(state: &MetaState, record: &ProjectRecord, project: &Pro
 }
 
 /// Incremental synchronization begins anew, to settle or to go on; what it said before no longer counts.
-fn restart(record: &mut ProjectRecord, now: i64, settle: bool, behind: &str) {
+pub(crate) fn restart(record: &mut ProjectRecord, now: i64, settle: bool, behind: &str) {
     record.settle = settle;
     behind.clone_into(&mut record.settle_behind);
     for component in &mut record.components {

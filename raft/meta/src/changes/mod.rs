@@ -19,9 +19,10 @@ use crate::{
     project::{bump, release, resume, running_state, suspend, touch},
     state::{MetaState, Outcome, refuse},
     steps_of,
+    switchover::{forward_stopped, under_way},
 };
 
-pub(crate) use join::next_join;
+pub(crate) use join::{next_join, restart, settled};
 
 /// Changes that a project remembers.
 const REMEMBERED: usize = 100;
@@ -103,6 +104,12 @@ fn takes_changes(project: &Project, allowed: &[ProjectState]) -> Outcome {
                 open.number,
                 open.state().name()
             ),
+        );
+    }
+    if under_way(project).is_some() || forward_stopped(project) {
+        return refuse(
+            codes::api::WRONG_STATE,
+            "the project switches over or has done so; its objects do not change any more",
         );
     }
     if !allowed.contains(&project.state()) {

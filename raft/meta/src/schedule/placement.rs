@@ -111,7 +111,7 @@ impl<'a> Plan<'a> {
         kind: ComponentKind,
     ) -> Option<(&'a str, &'static str)> {
         let (id, side) = match kind {
-            ComponentKind::Store => (&record.source_id, "source"),
+            ComponentKind::Store | ComponentKind::Switchover => (&record.source_id, "source"),
             ComponentKind::Precheck
             | ComponentKind::SchemaMigration
             | ComponentKind::FullImport
@@ -378,7 +378,8 @@ fn uses(record: &ProjectRecord, kind: ComponentKind) -> impl Iterator<Item = &st
         ComponentKind::Precheck
         | ComponentKind::SchemaMigration
         | ComponentKind::FullImport
-        | ComponentKind::FullVerification => (true, true),
+        | ComponentKind::FullVerification
+        | ComponentKind::Switchover => (true, true),
     };
     let source = source.then_some(record.source_id.as_str());
     let destination = destination.then_some(record.destination_id.as_str());

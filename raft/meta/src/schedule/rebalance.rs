@@ -24,7 +24,7 @@ fn cost(kind: ComponentKind) -> Option<u8> {
         ComponentKind::FullImport => Some(2),
         ComponentKind::Store => Some(3),
         // Over soon, and begun anew when moved.
-        ComponentKind::Precheck | ComponentKind::SchemaMigration => None,
+        ComponentKind::Precheck | ComponentKind::SchemaMigration | ComponentKind::Switchover => None,
     }
 }
 

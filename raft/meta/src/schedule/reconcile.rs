@@ -1,7 +1,10 @@
 //! From what is to what should be.
 
 use oms_proto::{
-    meta::{ComponentRecord, DeleteProject, Desired, ProjectRecord, StepTransition, command::Body},
+    meta::{
+        ComponentRecord, DeleteProject, Desired, ProjectRecord, ReportComponent, StepTransition,
+        command::Body,
+    },
     v1::{ComponentState, ErrorInfo, Project, ProjectState, StepKind, StepState},
 };
 use oms_types::ComponentKind;
@@ -13,6 +16,7 @@ use crate::{
     component_of,
     schedule::placement::{Plan, Why},
     steps::is_passed,
+    switchover::{failed_component, forward_stopped, next_switch, under_way},
 };
 
 impl Plan<'_> {
@@ -24,7 +28,9 @@ impl Plan<'_> {
         let project = record.public.as_ref()?;
         match project.state() {
             ProjectState::Running | ProjectState::RunningModifying | ProjectState::RunningMerging => {
-                next_join(self.state, record, project).or_else(|| running(self, record, project))
+                next_join(self.state, record, project)
+                    .or_else(|| switching(self, record, project))
+                    .or_else(|| running(self, record, project))
             }
             ProjectState::Suspend => long_running(self, record, project, true),
             ProjectState::Releasing => record
@@ -103,7 +109,15 @@ fn running(plan: &mut Plan<'_>, record: &ProjectRecord, project: &Project) -> Op
     if let Some(command) = long_running(plan, record, project, false) {
         return Some(command);
     }
-    let Some(step) = project.steps.iter().find(|s| !is_passed(s.state())) else {
+    // That of a switchover goes its own way.
+    let mut steps = project
+        .steps
+        .iter()
+        .filter(|s| s.kind() != StepKind::TransferAppSwitch);
+    let Some(step) = steps.find(|s| !is_passed(s.state())) else {
+        if under_way(project).is_some() {
+            return None;
+        }
         let endless = project.steps.iter().any(|s| s.state() == StepState::Monitoring);
         let changes = project.state() != ProjectState::Running;
         return (!endless && !changes).then(|| project_to(project, ProjectState::Finished, None));
@@ -155,6 +169,54 @@ fn running(plan: &mut Plan<'_>, record: &ProjectRecord, project: &Project) -> Op
     }
 }
 
+/// What a switchover wants next: its own moves, and the components that make them.
+fn switching(plan: &mut Plan<'_>, record: &ProjectRecord, project: &Project) -> Option<MetaCommand> {
+    let moved = failed_component(record).and_then(|c| plan.after_failure(record, project, c));
+    if moved.is_some() {
+        return moved;
+    }
+    let (command, needed) = next_switch(record, project, plan.now_ms);
+    if command.is_some() {
+        return command;
+    }
+    if let Some(report) = nobody_stops(plan, record, project) {
+        return Some(report);
+    }
+    for kind in needed {
+        let step = StepKind::TransferAppSwitch;
+        let component = find(record, kind);
+        let Some(present) = component.filter(|c| c.step() == step) else {
+            return plan.start(record, project, kind, step, component);
+        };
+        match plan.state_of_component(present) {
+            // Those of the other kinds are failures of their sub-step.
+            ComponentState::Failed if kind == ComponentKind::Switchover => {
+                return plan.failed(record, project, step, present);
+            }
+            ComponentState::Stopped | ComponentState::Unspecified => {
+                return plan.start(record, project, kind, step, component);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Incremental synchronization that ended for good on a node that is gone: nobody else says that it has stopped.
+fn nobody_stops(plan: &Plan<'_>, record: &ProjectRecord, project: &Project) -> Option<MetaCommand> {
+    let component = find(record, ComponentKind::IncrSync).filter(|_| forward_stopped(project))?;
+    let stopped = is_live(component) && plan.state_of_component(component) == ComponentState::Stopped;
+    stopped.then(|| {
+        Body::ReportComponent(ReportComponent {
+            project: project.id.clone(),
+            kind: component.kind.clone(),
+            epoch: component.epoch,
+            state: ComponentState::Stopped as i32,
+            ..Default::default()
+        })
+    })
+}
+
 /// Store and incremental synchronization live on after their step was passed.
 fn long_running(
     plan: &mut Plan<'_>,
@@ -162,6 +224,9 @@ fn long_running(
     project: &Project,
     suspended: bool,
 ) -> Option<MetaCommand> {
+    if forward_stopped(project) {
+        return None;
+    }
     let kinds = [
         (StepKind::TransferIncrLogPull, StepState::Finished, true),
         (StepKind::IncrTransfer, StepState::Monitoring, !suspended),

@@ -362,7 +362,7 @@ pub(crate) fn answer(project: &str, c: &ComponentRecord) -> Option<ReportCompone
         facts: Some(facts),
         ..r
     };
-    let endless = ["store", "incr-sync"].contains(&c.kind.as_str());
+    let endless = ["store", "incr-sync", "switchover"].contains(&c.kind.as_str());
     match (c.desired(), c.state()) {
         (Desired::Run, ComponentState::Assigned) if endless => Some(facts(
             report(ComponentState::Running),

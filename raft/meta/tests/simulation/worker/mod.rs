@@ -194,7 +194,8 @@ impl Worker {
                     Phase::Done => Ok(Vec::new()),
                 }
             }
-            ComponentKind::SchemaMigration => Ok(Vec::new()),
+            // These projects have no schema, and nobody switches them over.
+            ComponentKind::SchemaMigration | ComponentKind::Switchover => Ok(Vec::new()),
         }
     }
 

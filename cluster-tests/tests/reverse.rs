@@ -11,10 +11,11 @@ use std::{
 
 use oms_cluster_tests::{Client, OmsNode, ProjectClient, Scenario, Server, ServerKind, ServerOptions};
 use oms_proto::v1::{
-    Component, CreateProjectRequest, ListComponentsRequest, ListProjectsRequest, PrecheckStatus, ProjectSpec,
-    StepKind, StepState,
+    Component, CreateProjectRequest, ListComponentsRequest, ListProjectsRequest, PrecheckStatus, Project,
+    ProjectSpec, StepKind, StepState, SwitchStepKind, SwitchStepState, SwitchoverState,
 };
 use tokio::task::JoinHandle;
+use tonic::Status;
 
 const TABLES: [&str; 3] = ["accounts", "notes", "journal"];
 const ACTIVE: [StepState; 2] = [StepState::Running, StepState::Monitoring];
@@ -123,16 +124,21 @@ fn back() -> ProjectClient {
     }
 }
 
-async fn start_reverse(scenario: &Scenario) -> ProjectClient {
-    let reverse = back();
+async fn start_of_reverse(scenario: &Scenario) -> Result<Project, Status> {
     let spec = ProjectSpec {
-        name: reverse.name.clone(),
+        name: back().name,
         reverse_of: scenario.project.name.clone(),
         ..ProjectSpec::default()
     };
     let mut projects = scenario.node.projects().await.unwrap();
     let request = CreateProjectRequest { spec: Some(spec) };
-    let made = projects.create_project(request).await.unwrap().into_inner();
+    let made = projects.create_project(request).await;
+    made.map(tonic::Response::into_inner)
+}
+
+async fn start_reverse(scenario: &Scenario) -> ProjectClient {
+    let reverse = back();
+    let made = start_of_reverse(scenario).await.unwrap();
     let of = scenario.project.get(&scenario.node).await.unwrap();
     assert_eq!(made.reverse_of, of.id);
     reverse.start(&scenario.node).await.unwrap().unwrap();
@@ -322,6 +328,85 @@ async fn both_directions_run_at_once(left: ServerKind, right: ServerKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_and_mysql97() {
     both_directions_run_at_once(ServerKind::MariaDb, ServerKind::Mysql97).await;
+}
+
+/// The destination's databases take over, and what is written there afterwards comes back, nothing else.
+async fn changes_come_back_after_a_switchover(destination: ServerKind) {
+    let mut scenario = both_ways(ServerKind::MariaDb, destination).await;
+    let spec = scenario.spec(&["shop"]);
+    scenario.launch(spec).await.unwrap();
+    let verified = [StepState::Finished];
+    let project = &scenario.project;
+    project
+        .wait_step(&scenario.node, StepKind::FullVerifier, &verified)
+        .await
+        .unwrap();
+    let writer = Writer::start(&scenario.source, 0).await;
+    writer.reach(LEAST).await;
+    let written = writer.stop().await;
+    switch_over(&scenario).await;
+    // Before anybody knows of a way back, the destination is written.
+    let writer = Writer::start(&scenario.destination, 1).await;
+    writer.reach(10).await;
+    let reverse = start_reverse(&scenario).await;
+    writer.reach(LEAST / 2).await;
+    scenario.node.kill().unwrap();
+    scenario.node.restart().await.unwrap();
+    writer.reach(LEAST).await;
+    let back = writer.stop().await;
+    reverse
+        .wait_step(&scenario.node, StepKind::IncrTransfer, &ACTIVE)
+        .await
+        .unwrap();
+    // OceanBase is read in rounds: what the end of its log was is in the next one.
+    reverse.wait_caught_up(&scenario.node).await.unwrap();
+    let rows = scenario.assert_equal("shop", &TABLES).await.unwrap();
+    let mut source = scenario.source.client().await.unwrap();
+    for (id, n) in [(2, written), (3, back)] {
+        let counted = format!("SELECT n FROM shop.accounts WHERE id = {id}");
+        assert_eq!(source.query_count(&counted).await.unwrap(), n);
+    }
+    println!("{destination}: {written} transactions went over, {back} came back; {rows} rows are equal");
+}
+
+/// By the commands that a user has.
+async fn switch_over(scenario: &Scenario) {
+    let run = |words: &[&str]| {
+        let words: Vec<&str> = ["project", "switchover"].iter().chain(words).copied().collect();
+        scenario.node.client(&words).unwrap()
+    };
+    let reached = |kind: SwitchStepKind, state: SwitchStepState| {
+        move |p: &Project| {
+            p.switchovers.last().is_some_and(|s| {
+                s.steps
+                    .iter()
+                    .any(|step| step.kind() == kind && step.state() == state)
+            })
+        }
+    };
+    run(&["start", "test", "--max-lag", "120"]);
+    let asks = reached(SwitchStepKind::WritesStopped, SwitchStepState::NeedsUser);
+    let waits = scenario.project.wait(&scenario.node, "writes-stopped", asks);
+    waits.await.unwrap();
+    let early = start_of_reverse(scenario).await.unwrap_err();
+    assert!(early.message().contains("is switching over"), "{early}");
+    run(&["confirm", "test", "writes-stopped"]);
+    let over = |p: &Project| {
+        let last = p.switchovers.last();
+        last.is_some_and(|s| s.state() == SwitchoverState::Done)
+    };
+    let waits = scenario.project.wait(&scenario.node, "the switchover", over);
+    waits.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_from_mysql97_after_a_switchover() {
+    changes_come_back_after_a_switchover(ServerKind::Mysql97).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_from_oceanbase_after_a_switchover() {
+    changes_come_back_after_a_switchover(ServerKind::SeekDb).await;
 }
 
 /// A log without the hidden database is found out before anything goes round.

@@ -33,7 +33,6 @@ pub(crate) enum ReverseStart {
     Now,
     /// At this position of the forward destination, behind everything that the forward direction has ever written there.
     /// Only right when the forward direction has stopped for good before the position was taken.
-    #[cfg_attr(not(test), allow(dead_code, reason = "a switchover begins there"))]
     At(Position),
 }
 
@@ -163,7 +162,7 @@ fn ways_back(
         if kind == DataSourceKind::Oceanbase {
             problems.push(format!(
                 "the project's {end} is oceanbase, which is read by comparing its rows: that does not show which of them the \
-                 other direction has written, so both directions cannot run at once; a switchover is possible"
+                 other direction has written, so both directions cannot run at once; after a switchover changes can come back"
             ));
         }
     }

@@ -16,7 +16,7 @@ use oms_core::{ComponentId, ComponentKind, Failure, Position, TableName, codes};
 use oms_meta::{MetaCommand, SwitchoverOrder, SwitchoverWork, switchover_order};
 use oms_proto::{
     meta::{ProjectRecord, ReportSwitchover, report_switchover::Outcome as Said},
-    v1::{ErrorInfo, SwitchStepKind, SwitchoverItem},
+    v1::{ErrorInfo, PartialRows, SwitchStepKind, SwitchoverItem},
 };
 
 pub(crate) use precheck::deferred;
@@ -55,6 +55,19 @@ impl Ends {
         Ok(chosen(source, &self.record).0)
     }
 
+    /// Where the destination's log ends, as its readers would begin there.
+    async fn destination_end(&self) -> Result<Position, Failure> {
+        let tables: Vec<TableName> = mappings(&self.record)
+            .into_iter()
+            .map(|m| m.destination)
+            .collect();
+        let number = server_id(&self.id.to_string());
+        let log = self
+            .destination
+            .following(number, PartialRows::Refuse, &tables, None)?;
+        log.current_position().await
+    }
+
     fn tables(&self) -> Vec<TableName> {
         mappings(&self.record).into_iter().map(|m| m.source).collect()
     }
@@ -68,6 +81,8 @@ impl Ends {
 struct Report {
     said: Said,
     items: Vec<SwitchoverItem>,
+    /// Where the destination's log ends; empty: nobody asked, or it cannot be read.
+    destination_end: String,
 }
 
 impl From<Said> for Report {
@@ -75,6 +90,7 @@ impl From<Said> for Report {
         Self {
             said,
             items: Vec::new(),
+            destination_end: String::new(),
         }
     }
 }
@@ -123,7 +139,23 @@ impl Switchover {
             SwitchoverWork::LookAtLog { stop_position } => {
                 let stop = position(Some(stop_position))?
                     .ok_or_else(|| Failure::new(codes::api::INTERNAL, "the stop position is empty"))?;
-                self.look(context, ends, &stop).await
+                let report = self.look(context, ends, &stop).await?;
+                if order.step != SwitchStepKind::Objects {
+                    return Ok(report);
+                }
+                // Nothing writes there on our behalf any more, and applications not yet: what comes behind it is theirs.
+                let destination_end = match ends.destination_end().await {
+                    Ok(end) => end.encode(),
+                    Err(failure) => {
+                        let words = "the destination's log cannot be read; no reverse project can be made of this one";
+                        context.log.warn(format!("{words}: {failure}"));
+                        String::new()
+                    }
+                };
+                Ok(Report {
+                    destination_end,
+                    ..report
+                })
             }
             SwitchoverWork::Undo { before } => {
                 let words = source_writes::restore(&ends.source, before).await?;
@@ -170,6 +202,7 @@ impl Switchover {
             attempt: order.attempt,
             outcome: Some(report.said),
             items: report.items,
+            destination_end: report.destination_end,
         });
         match self.metadata.propose(body).await {
             Ok(_) => Ok(true),

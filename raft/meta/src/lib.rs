@@ -37,8 +37,8 @@ pub use setting::{SETTINGS, SettingEffect};
 pub use state::{MetaState, StateError};
 pub use steps::{component_of, steps_of};
 pub use switchover::{
-    DEFAULT_MAX_LAG_SECONDS, SwitchoverOrder, SwitchoverWork, planned_switchover, switchover_missing,
-    switchover_order,
+    DEFAULT_MAX_LAG_SECONDS, SwitchoverOrder, SwitchoverWork, planned_switchover, switched_over,
+    switchover_missing, switchover_order,
 };
 pub use tuning::{MOST_WORKERS, check_full, check_incremental};
 pub use view::{ClusterView, Liveness, Members, NodeView};

@@ -10,6 +10,7 @@ use crate::{
     changes::is_under_way,
     state::{MetaState, Outcome, project_name, refuse},
     steps_of,
+    switchover::{forward_stopped, under_way},
 };
 
 impl MetaState {
@@ -85,6 +86,18 @@ impl MetaState {
                 "project {:?} is {}; its changes can come back while it moves something",
                 project_name(forward),
                 of.state().name()
+            ));
+        }
+        if forward_stopped(of) && record.log_start.is_empty() {
+            return wrong(format!(
+                "project {:?} has switched over: what was written at its destination since would be missed by a link that begins now",
+                project_name(forward)
+            ));
+        }
+        if under_way(of).is_some() {
+            return wrong(format!(
+                "project {:?} is switching over; wait for that",
+                project_name(forward)
             ));
         }
         if of.changes.last().is_some_and(is_under_way) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use oms_apply::Shape;
-use oms_core::{Failure, TableName, codes};
-use oms_meta::{MetaCommand, MetaState};
+use oms_core::{Failure, Position, TableName, codes};
+use oms_meta::{MetaCommand, MetaState, switched_over};
 use oms_mysql::{
     catalog::{Catalog, Object},
     connection::{ServerInfo, Side, connect},
@@ -12,7 +12,7 @@ use oms_mysql::{
 use oms_proto::{
     meta::{CreateProject, DataSourceRecord, ProjectRecord, QualifiedName, SelectedObject},
     v1::{
-        DataSourceKind, DdlSynchronization, KafkaOptions, PartialRows, Project, ProjectSpec,
+        DataSourceKind, DdlSynchronization, KafkaOptions, PartialRows, Project, ProjectSpec, Switchover,
         ValidateProjectResponse,
     },
 };
@@ -67,13 +67,16 @@ impl Projects {
         check_choice(&spec, &source, &selection).await?;
         spec.source.clone_from(&source.data_source.name);
         spec.destination.clone_from(&destination.data_source.name);
-        let (id, reverse_of) = match reverse {
-            Some(reverse) => (reverse.id, reverse.reverse_of),
+        let (id, reverse_of, log_start) = match reverse {
+            Some(reverse) => {
+                let project = reverse.public.unwrap_or_default();
+                (project.id, project.reverse_of, reverse.log_start)
+            }
             None => {
                 let random = uuid::Uuid::now_v7().simple().to_string();
                 let id = ProjectId::from_suffix(&random);
                 let id = id.map_err(|e| Failure::new(codes::api::INTERNAL, e.to_string()))?;
-                (id.to_string(), String::new())
+                (id.to_string(), String::new(), String::new())
             }
         };
         let record = ProjectRecord {
@@ -87,6 +90,7 @@ impl Projects {
             destination_id: destination.data_source.id,
             selection,
             verify_run: 1,
+            log_start,
             ..Default::default()
         };
         self.0
@@ -140,7 +144,8 @@ impl Projects {
     pub(super) fn completed(&self, state: &MetaState, mut spec: ProjectSpec) -> Result<Completed, Failure> {
         if !spec.reverse_of.is_empty() {
             let reverse = self.reverse(state, spec)?;
-            let spec = reverse.spec.clone().unwrap_or_default();
+            let spec = reverse.public.as_ref().and_then(|p| p.spec.clone());
+            let spec = spec.unwrap_or_default();
             return Ok(Completed {
                 spec,
                 reverse: Some(reverse),
@@ -155,7 +160,7 @@ impl Projects {
     }
 
     /// The project that a spec with `reverse_of` asks for.
-    fn reverse(&self, state: &MetaState, asked: ProjectSpec) -> Result<Project, Failure> {
+    fn reverse(&self, state: &MetaState, asked: ProjectSpec) -> Result<ProjectRecord, Failure> {
         let forward = find(state, &asked.reverse_of)?;
         let kind = |id: &str| {
             let connection = state.data_source(id)?.public.as_ref()?.connection.as_ref()?;
@@ -166,6 +171,10 @@ impl Projects {
             kind(&forward.destination_id).unwrap_or_default(),
         );
         let mut problems = named_besides(&asked);
+        let start = match forward.public.as_ref().and_then(switched_over) {
+            None => ReverseStart::Now,
+            Some(switchover) => behind(switchover)?,
+        };
         let random = uuid::Uuid::now_v7().simple().to_string();
         let wanted = WantedReverse {
             name: asked.name,
@@ -173,17 +182,16 @@ impl Projects {
             own: random.get(random.len() - OWN..).unwrap_or_default().to_owned(),
             incremental: asked.incremental,
             precheck: asked.precheck,
-            start: ReverseStart::Now,
+            start,
         };
         match reverse_record(forward, kinds, wanted) {
-            Ok(record) if problems.is_empty() => {
-                let mut project = record.public.unwrap_or_default();
+            Ok(mut record) if problems.is_empty() => {
                 // By their ids: data sources may have got other names since.
-                if let Some(spec) = project.spec.as_mut() {
-                    spec.source = record.source_id;
-                    spec.destination = record.destination_id;
+                if let Some(spec) = record.public.as_mut().and_then(|p| p.spec.as_mut()) {
+                    spec.source.clone_from(&record.source_id);
+                    spec.destination.clone_from(&record.destination_id);
                 }
-                Ok(project)
+                Ok(record)
             }
             Ok(_) => Err(Failure::new(codes::api::INVALID_ARGUMENT, problems.join("; "))),
             Err(more) => {
@@ -201,8 +209,23 @@ const OWN: usize = 7;
 /// A spec with everything that follows from what it names.
 pub(super) struct Completed {
     pub(super) spec: ProjectSpec,
-    /// Of a reverse project: its id, and whose reverse project it is.
-    pub(super) reverse: Option<Project>,
+    /// Of a reverse project: its id, whose reverse project it is, and where it begins.
+    pub(super) reverse: Option<ProjectRecord>,
+}
+
+/// Where changes begin to come back of a project that has switched over.
+fn behind(switchover: &Switchover) -> Result<ReverseStart, Failure> {
+    if switchover.reverse_from.is_empty() {
+        return Err(Failure::new(
+            codes::api::WRONG_STATE,
+            "reverse_of: the project has switched over, and where its destination's log ended then is not known: its account could \
+             not read the log, or the last look was left out. What was written there since cannot come back",
+        ));
+    }
+    let position = Position::decode(&switchover.reverse_from);
+    position
+        .map(ReverseStart::At)
+        .map_err(|e| Failure::new(codes::api::INTERNAL, "the position of a switchover").with_source(e))
 }
 
 /// What a reverse project's spec must leave to its project, and does not.

@@ -59,6 +59,7 @@ pub(super) async fn look(ends: &Ends) -> Result<Report, Failure> {
         items.len()
     );
     Ok(Report {
+        destination_end: String::new(),
         said: Said::Done(said),
         items,
     })

@@ -62,6 +62,14 @@ pub(crate) fn forward_stopped(project: &Project) -> bool {
     project.switchovers.iter().any(|s| s.forward_stopped)
 }
 
+/// The switchover that has ended a project's forward direction for good and is done itself.
+pub fn switched_over(project: &Project) -> Option<&Switchover> {
+    project
+        .switchovers
+        .iter()
+        .find(|s| s.forward_stopped && s.state() == SwitchoverState::Done)
+}
+
 /// Whether a sub-step is behind us.
 fn is_over(step: &SwitchStep) -> bool {
     matches!(step.state(), SwitchStepState::Done | SwitchStepState::Skipped)

@@ -76,6 +76,9 @@ impl MetaState {
                 if let Some(step) = present_mut(switchover) {
                     step.quiet_until.clone_from(position);
                 }
+                if c.step() == SwitchStepKind::Objects {
+                    switchover.reverse_from.clone_from(&c.destination_end);
+                }
             }
             (Said::Written(error), SwitchStepKind::Drained | SwitchStepKind::ForwardStopped)
                 if !switchover.forward_stopped =>

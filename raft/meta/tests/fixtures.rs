@@ -319,6 +319,7 @@ fn report_switchover_of(outcome: report_switchover::Outcome) -> ReportSwitchover
         attempt: 4,
         outcome: Some(outcome),
         items: vec![switchover_item()],
+        destination_end: String::new(),
     }
 }
 
@@ -375,6 +376,7 @@ fn switchover() -> v1::Switchover {
             read_only: true,
             super_read_only: Some(true),
         }),
+        reverse_from: "r".into(),
     }
 }
 
@@ -910,6 +912,16 @@ fn later_shapes_read_as_they_were_written() {
             "report_switchover_stopped_at",
             5,
             reported(Said::StoppedAt("p".into())),
+        ),
+        (
+            "report_switchover_destination_end",
+            5,
+            command::Body::ReportSwitchover(ReportSwitchover {
+                step: v1::SwitchStepKind::Objects as i32,
+                items: Vec::new(),
+                destination_end: "q".into(),
+                ..report_switchover_of(Said::QuietUntil("p".into()))
+            }),
         ),
         (
             "report_switchover_quiet_until",

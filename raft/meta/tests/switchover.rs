@@ -90,6 +90,7 @@ fn report(order: &SwitchoverOrder, epoch: u64, said: Said) -> Body {
         attempt: order.attempt,
         outcome: Some(said),
         items: Vec::new(),
+        destination_end: format!("{} ends", order.step.name()),
     })
 }
 
@@ -237,6 +238,9 @@ fn a_switchover_goes_through_its_sub_steps_in_order() {
         (StepKind::TransferAppSwitch, StepState::Finished)
     );
     assert_eq!(last(&c).write_stop_ms, 1_000);
+    // Of the last look alone.
+    assert_eq!(last(&c).reverse_from, "OBJECTS ends");
+    assert_eq!(oms_meta::switched_over(&project), project.switchovers.last());
     assert!(begin(&mut c, false).unwrap_err().contains("has switched over"));
     assert!(
         c.change("p", ProjectChange::Verify)

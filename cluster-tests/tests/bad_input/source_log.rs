@@ -113,7 +113,7 @@ async fn a_statement_in_the_middle_of_the_log() {
     let statements = [
         "UPDATE shop.t SET v = 10 WHERE id = 1",
         "SET SESSION binlog_format = 'STATEMENT'",
-        "UPDATE shop.t SET v = 20 WHERE id = 2",
+        "UPDATE shop.t SET v = 7654321 WHERE id = 2",
         "SET SESSION binlog_format = 'ROW'",
         "UPDATE shop.t SET v = 30 WHERE id = 1",
     ];
@@ -123,7 +123,7 @@ async fn a_statement_in_the_middle_of_the_log() {
         let (code, message) = project.wait_failed(node).await.unwrap();
         assert_eq!(code, "OMS-SRC-0007", "{message}");
         mentions(&message, &["binlog.0"]);
-        assert!(!message.contains("20"), "a value is in the message: {message}");
+        assert!(!message.contains("7654321"), "a value is in the message: {message}");
         // It stays stopped there when somebody only resumes.
         project.resume(node).await.unwrap().unwrap();
     }

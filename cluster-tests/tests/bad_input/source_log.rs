@@ -123,7 +123,10 @@ async fn a_statement_in_the_middle_of_the_log() {
         let (code, message) = project.wait_failed(node).await.unwrap();
         assert_eq!(code, "OMS-SRC-0007", "{message}");
         mentions(&message, &["binlog.0"]);
-        assert!(!message.contains("7654321"), "a value is in the message: {message}");
+        assert!(
+            !message.contains("7654321"),
+            "a value is in the message: {message}"
+        );
         // It stays stopped there when somebody only resumes.
         project.resume(node).await.unwrap().unwrap();
     }

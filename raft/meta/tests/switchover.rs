@@ -239,7 +239,7 @@ fn a_switchover_goes_through_its_sub_steps_in_order() {
     );
     assert_eq!(last(&c).write_stop_ms, 1_000);
     // Of the last look alone.
-    assert_eq!(last(&c).reverse_from, "OBJECTS ends");
+    assert_eq!(last(&c).reverse_from, "objects ends");
     assert_eq!(oms_meta::switched_over(&project), project.switchovers.last());
     assert!(begin(&mut c, false).unwrap_err().contains("has switched over"));
     assert!(
